@@ -1,0 +1,160 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+
+#include "agent/protocol.h"
+#include "base/lease.h"
+
+// The guard: what one agent may do for one service, and the reason that two sites never both take
+// writes. Pure: no clock, no files, no threads. Methods change the guard's own state only; a method
+// whose verdict says `save` has changed the durable record, and the caller must make record()
+// durable BEFORE it replies, acts, or calls again. When saving fails the caller goes back to its
+// copy.
+//
+// Sources: docs/safety.md (the model), the vote of three in README "How it stays safe".
+
+namespace pointsman {
+
+// What must survive a crash.
+struct GuardRecord {
+  Role role = Role::kNone;
+  Reign reign;                // Last accepted as in force.
+  std::string power;          // The site in power in it.
+  std::uint64_t highest = 0;  // Never goes down.
+  Reign highest_reign;        // Whose number `highest` is.
+  std::string highest_move;
+  std::optional<PrepareRenewal> prepared;
+  Reign voided;
+  std::uint64_t fence_epoch = 0;  // Accepted fence; acknowledged once read back.
+  LeaseTerms widest;              // Largest L and F of any vouch of ours that may still be held.
+  std::uint64_t monitor_counter = 0;
+
+  Json to_json() const;
+  static Result<GuardRecord> from_json(const Json& json);
+  bool operator==(const GuardRecord&) const;
+};
+
+// What the drivers and the kernel shall be like now: a level, not an edge.
+enum class Level {
+  kUntouched,  // Role none.
+  kOpen,       // In power with a lease.
+  kPromote,    // In power with a lease for a reign whose promotion is not read back yet.
+  kClosed,     // In power without a lease: ports closed, stores read-only, writers disconnected.
+  kFenced,     // By order: closed, and units stopped.
+  kStandby,    // Read-only replica.
+};
+const char* to_string(Level level);
+
+struct Verdict {
+  bool accepted = false;
+  bool save = false;   // The record changed.
+  std::string reason;  // Of a refusal, or what was done.
+};
+
+// What the rest of the agent knows when an order comes.
+struct GuardSight {
+  bool peer_seen_up = false;  // Own witness probes of the peer's public address: last one passed.
+  std::string replication_refusal;  // Why the stores fail the replication gate; "" when they hold.
+  bool stores_writable = false;     // Adoption: by their own account.
+};
+
+class Guard {
+ public:
+  // A run begins at `now`: promises are assumed (amnesia is a promise). `kernel_rest`: what is left
+  // of the lease in the kernel set, when this site was in power and the set lives.
+  Guard(std::string site, std::string peer, GuardRecord record, std::uint64_t incarnation,
+        Instant now, Duration kernel_rest);
+
+  const GuardRecord& record() const { return record_; }
+
+  // --- From the monitor.
+  // Run and number of a message: false when it is older than one already seen of that run, or of a
+  // run that was replaced. Polls and orders share the numbering.
+  bool in_sequence(const std::string& sender, const std::string& run, std::uint64_t sequence);
+
+  Verdict on_monitor_vouch(const Vouch& vouch, const std::string& run, Instant now);
+  Verdict on_monitor_counter(std::uint64_t counter);
+  Verdict on_renewal(const PrepareRenewal& renewal, Duration prepare_ttl, Instant now);
+  Verdict on_order(const Order& order, const GuardSight& sight, Instant now);
+
+  // --- From and to the peer.
+  Verdict on_peer_vouch(const Vouch& vouch, const std::string& run, Instant now);
+  // The peer's own report, received at `now`. May accept the peer's reign (save).
+  Verdict on_peer_report(const ServiceReport& report, Instant now);
+  // The vouch to send with a poll of the peer now, if this agent vouches. The promise is made here.
+  // `save` is set when terms grew wider than any before.
+  struct PeerVouch {
+    std::optional<Vouch> vouch;
+    bool save = false;
+  };
+  PeerVouch vouch_for_peer(Duration lease, Instant now);
+
+  // --- From the drivers.
+  Verdict on_fence_read_back(std::uint64_t epoch);  // Everything closed, confirmed.
+  Verdict on_promotion_read_back(const Reign& reign);
+  void set_fence_bound(Duration bound, bool armed) {
+    fence_bound_ = bound;
+    armed_ = armed;
+  }
+
+  // A prepare that ran out is voided here (save). Call at least every 100 ms and before reports.
+  Verdict tick(Instant now);
+
+  // --- Reading.
+  Level level(Instant now) const;
+  Instant lease_until() const;  // The later of both leases; in the past: none.
+  bool lone(Instant now) const;
+  Instant promise_end() const;
+  std::uint64_t epoch() const { return record_.reign.epoch; }
+  // Fills the guard's part of a report, its token read at `now`.
+  void fill(ServiceReport& report, Instant now) const;
+
+ private:
+  Verdict adopt(const Order& order, const GuardSight& sight, Instant now);
+  Verdict prepare(const Order& order, const GuardSight& sight, Instant now);
+  Verdict fence(const Order& order);
+  Verdict promote(const Order& order, Instant now);
+  Verdict follow(const Order& order);
+  Verdict void_move(const Order& order);
+  std::optional<std::string> refuse(const Order& order, Instant now) const;
+  void accept_number(const Order& order);
+  void end_leases();
+  void begin_reign(const Order& order, Role role);
+
+  std::string site_;
+  std::string peer_;  // The peer's site name; learned from its first report when "".
+  GuardRecord record_;
+  std::uint64_t incarnation_ = 0;
+  Duration fence_bound_ = kFenceBoundUnarmed;
+  bool armed_ = false;
+
+  Lease from_monitor_;
+  Lease from_peer_;
+  Lease from_kernel_;  // What a restarted agent found in the kernel set.
+  std::uint64_t monitor_vouch_ = 0;
+  std::string monitor_run_;
+  std::uint64_t peer_vouch_seen_ = 0;
+  std::string peer_run_;
+
+  struct Sequence {
+    std::string run;
+    std::uint64_t number = 0;
+    std::string former;  // The run before: its stragglers are ignored.
+  };
+  std::map<std::string, Sequence> sequences_;
+
+  Promise promise_;  // To the peer.
+  std::uint64_t own_number_ = 0;
+  std::optional<ServiceReport> peer_report_;
+  Instant peer_report_at_{0};
+  bool peer_lone_told_ =
+      false;  // The peer itself has told in this run that it holds no lone lease.
+  Instant prepare_until_{0};
+  std::uint64_t fenced_ = 0;    // Read back.
+  std::uint64_t promoted_ = 0;  // Read back.
+};
+
+}  // namespace pointsman

@@ -1,0 +1,193 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "agent/driver.h"
+#include "base/json.h"
+#include "base/lease.h"
+#include "base/result.h"
+#include "base/time.h"
+
+// What monitor and agents say to each other, and agents among themselves: JSON over mutual TLS.
+//
+//   POST /v1/poll   PollRequest  -> PollReply    monitor to agent, agent to its peer
+//   POST /v1/order  Order        -> OrderReply   monitor to agent only
+//
+// Durations travel as whole milliseconds, 64-bit numbers as decimal strings, tokens as
+// {"incarnation":"..","n":".."}. Unknown members of reports are ignored (an older monitor beside a
+// newer agent); unknown verbs are refused.
+
+namespace pointsman {
+
+inline constexpr int kProtocolVersion = 1;
+
+enum class Role {
+  kNone,     // Never reigned, never told: touches nothing.
+  kStandby,  // Read-only, follows, vouches for its peer.
+  kPrimary,  // In power in `reign`; writable only while a lease holds.
+  kFenced,   // Lost power by order.
+};
+const char* to_string(Role role);
+std::optional<Role> role_from(std::string_view text);
+
+struct Vouch {
+  std::uint64_t number = 0;  // Within the run of the sender.
+  Reign reign;
+  Token token;  // Of the receiver's last reply.
+  Duration lease{0};
+  bool lone = false;
+};
+
+// Sent with each poll of a move: keeps an accepted prepare alive.
+struct PrepareRenewal {
+  Reign reign;
+  std::string move;
+};
+
+struct WitnessCount {
+  std::string site;   // Whom the probes asked.
+  std::string probe;  // ProbeSpec::name.
+  int fails = 0;      // In a row, since the last pass.
+  int passes = 0;     // In a row, since the last fail.
+  std::string last;   // "pass", "fail" or "unknown"; "" before the first.
+  Duration age{0};    // Of the last observation.
+  std::string detail;
+};
+
+struct UnitReport {
+  std::string name;
+  bool only_primary = true;
+  bool active = false;
+  std::string detail;
+};
+
+// What an agent knows of its peer from the peer's own replies.
+struct PeerView {
+  bool answers = false;
+  Duration age{0};  // Since its last reply.
+  Role role = Role::kNone;
+  Reign reign;
+  bool lone = false;
+};
+
+struct Prepared {
+  Reign reign;
+  std::string move;
+  Duration rest{0};  // Until it runs out, unless renewed.
+};
+
+struct ServiceReport {
+  std::string service;
+  std::string site;
+  Token token;  // Read at this reply.
+
+  Role role = Role::kNone;
+  Reign reign;                // The last it accepted as in force, its own or its peer's.
+  std::string power;          // The site in power in `reign`.
+  std::uint64_t highest = 0;  // Above every number it ever accepted lies what it may accept.
+  std::optional<Prepared> prepared;
+  Reign voided;                // The last it voided, by order or by running out.
+  std::uint64_t fenced = 0;    // The highest epoch whose fence was made and read back here.
+  std::uint64_t promoted = 0;  // The epoch in which its stores were promoted and read back.
+
+  bool writable = false;  // By the stores' own account (all drivers, ports included).
+  bool writable_known = false;
+  Duration lease_rest{0};           // Of its own lease; zero when closed.
+  bool lone = false;                // Holds a lone lease.
+  std::uint64_t monitor_vouch = 0;  // Number of the monitor's vouch in force, of run `monitor_run`.
+  std::string monitor_run;
+  Duration fence_bound = kFenceBoundUnarmed;
+  bool deadman_armed = false;
+  bool deadman_available = false;
+  Duration promise_rest{0};  // What it owes its peer.
+
+  // Replication, seen from the standby: the age of the newest position of the primary that has
+  // reached it whole, over all stores. Unset: nothing comparable.
+  std::optional<Duration> caught_up_age;
+  std::vector<StoreReport> stores;
+  std::vector<UnitReport> units;
+  PeerView peer;
+  std::vector<WitnessCount> witness;
+  std::uint64_t monitor_counter = 0;  // Highest state counter of a monitor ever seen.
+  std::uint64_t spec_version = 0;     // Of the witness probes it runs.
+  std::string trouble;                // What it is trying and failing to do; "" when at rest.
+};
+
+struct ServicePoll {
+  std::string service;
+  std::optional<Vouch> vouch;
+  std::optional<PrepareRenewal> renewal;
+  // From the monitor, for the standby's own vouches and bounds.
+  Duration lease = 3s;
+  Duration prepare_ttl = 10s;
+  std::uint64_t spec_version = 0;
+  std::optional<Json>
+      witness;  // Array of {"site","spec"}; sent when the agent has another version.
+  std::vector<std::string> hurry;  // Sites in doubt: probe them now.
+  // From a peer: its own report, so that one exchange informs both.
+  std::optional<ServiceReport> own;
+};
+
+struct PollRequest {
+  std::string run;             // Random id of the sender's run.
+  std::uint64_t sequence = 0;  // Grows within the run, over polls and orders alike.
+  std::string sender;          // Must be among the certificate's names.
+  std::uint64_t counter = 0;   // Monitor only: its state counter.
+  std::vector<ServicePoll> services;
+};
+
+struct PollReply {
+  std::string site;
+  int version = kProtocolVersion;
+  std::vector<ServiceReport> services;  // In the order asked; unknown services are left out.
+};
+
+enum class Verb { kAdopt, kPrepare, kFence, kPromote, kFollow, kVoid };
+const char* to_string(Verb verb);
+std::optional<Verb> verb_from(std::string_view text);
+
+struct Order {
+  std::string run;
+  std::uint64_t sequence = 0;
+  std::string sender;
+  std::string service;
+  std::string site;  // Addressee: another site refuses.
+  Verb verb = Verb::kPrepare;
+  Reign reign;
+  std::string power;  // The site that is in power in `reign`.
+  std::string move;
+  Token token;  // Of the addressee's last reply.
+  bool automatic = false;
+  bool old_fenced = false;    // Promote: the old site acknowledged its fence in an epoch this high.
+  bool asserted_off = false;  // Promote, adopt: a person said that the other site is off.
+  bool replication_forced = false;  // Prepare: a person overrode the replication gate.
+  Duration lease = 3s;
+  Duration order_ttl = 5s;
+  Duration prepare_ttl = 10s;
+  Duration max_lag = 1s;
+  std::uint64_t counter = 0;
+  bool dry_run = false;
+};
+
+struct OrderReply {
+  bool accepted = false;
+  std::string reason;  // Why not, or what goes on.
+  ServiceReport report;
+  std::vector<std::string> rendered;  // Dry run: what would be sent to the stores and units.
+};
+
+Json to_json(const ServiceReport& report);
+Result<ServiceReport> service_report_from(const Json& json);
+Json to_json(const PollRequest& request);
+Result<PollRequest> poll_request_from(const Json& json);
+Json to_json(const PollReply& reply);
+Result<PollReply> poll_reply_from(const Json& json);
+Json to_json(const Order& order);
+Result<Order> order_from(const Json& json);
+Json to_json(const OrderReply& reply);
+Result<OrderReply> order_reply_from(const Json& json);
+
+}  // namespace pointsman

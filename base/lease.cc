@@ -1,0 +1,50 @@
+#include "base/lease.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace pointsman {
+namespace {
+constexpr std::size_t kOwedMost = 64;
+}  // namespace
+
+Duration promise_length(const LeaseTerms& terms) {
+  const double lease_ms = std::chrono::duration<double, std::milli>(terms.lease).count();
+  const double fence_ms = std::chrono::duration<double, std::milli>(terms.fence_bound).count();
+  const double eps_ms = std::chrono::duration<double, std::milli>(kEpsilon).count();
+  const double length = (1 + kRho) / (1 - kRho) * lease_ms + (1 + kRho) * fence_ms + eps_ms;
+  return std::chrono::milliseconds(std::llround(std::ceil(length)));
+}
+
+std::optional<Lease> grant(const Token& token, Duration lease, std::uint64_t incarnation,
+                           Instant now) {
+  if (token.incarnation != incarnation || incarnation == 0) return std::nullopt;
+  if (token.n > now || lease <= Duration::zero()) return std::nullopt;
+  return Lease{token.n + lease, false};
+}
+
+void Promise::made(std::uint64_t number, Instant received, const LeaseTerms& terms) {
+  const Instant end = received + promise_length(terms);
+  owed_.push_back({number, end});
+  while (owed_.size() > kOwedMost) {
+    const Instant oldest = owed_.front().end;
+    owed_.pop_front();
+    owed_.front().end = std::max(owed_.front().end, oldest);
+  }
+}
+
+void Promise::assumed(Instant now, const LeaseTerms& terms) { made(0, now, terms); }
+
+void Promise::superseded(std::uint64_t number) {
+  std::erase_if(owed_, [&](const Owed& owed) { return owed.number < number; });
+}
+
+void Promise::released() { owed_.clear(); }
+
+Instant Promise::end() const {
+  Instant last{0};
+  for (const Owed& owed : owed_) last = std::max(last, owed.end);
+  return last;
+}
+
+}  // namespace pointsman

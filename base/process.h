@@ -1,0 +1,26 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "base/time.h"
+
+// Child processes by argument list, never by a shell.
+
+namespace pointsman {
+
+struct ProcessOutcome {
+  int exit_code = 0;  // 128 + signal when it was ended by one.
+  std::string out;    // Capped; "[cut]" is appended when more came.
+  std::string err;
+};
+
+// Runs argv[0] (absolute path, or found in PATH) with `input` on standard input, in a process group
+// of its own that is killed whole at `within` (kTimeout) and has ended when this returns. The
+// environment is PATH, LANG and HOME only; no other descriptor is inherited. kNotFound: no such
+// program.
+Result<ProcessOutcome> run_process(const std::vector<std::string>& argv, const std::string& input,
+                                   Duration within, std::size_t output_most = 64 << 10);
+
+}  // namespace pointsman
