@@ -3,6 +3,8 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include "agent/driver.h"
@@ -17,12 +19,24 @@
 //   POST /v1/order  Order        -> OrderReply   monitor to agent only
 //
 // Durations travel as whole milliseconds, 64-bit numbers as decimal strings, tokens as
-// {"incarnation":"..","n":".."}. Unknown members of reports are ignored (an older monitor beside a
-// newer agent); unknown verbs are refused.
+// {"incarnation":"..","n":".."}. Unknown members are ignored (an older monitor beside a newer
+// agent). Requests are read strictly: a missing member, a wrong type, an unknown verb or a duration
+// out of its range refuses the whole message (kInvalid names the member). In replies and reports a
+// missing member means its default; a wrong type is refused there too.
 
 namespace pointsman {
 
 inline constexpr int kProtocolVersion = 1;
+
+// What a request may ask for.
+inline constexpr Duration kLeaseLeast = 200ms;
+inline constexpr Duration kLeaseMost = 10min;
+inline constexpr Duration kLoneLeaseMost = 24h * 7;
+inline constexpr Duration kOrderTtlLeast = 100ms;
+inline constexpr Duration kOrderTtlMost = 1min;
+inline constexpr Duration kPrepareTtlLeast = 1s;
+inline constexpr Duration kPrepareTtlMost = 10min;
+inline constexpr Duration kMaxLagMost = 24h;
 
 enum class Role {
   kNone,     // Never reigned, never told: touches nothing.
@@ -110,6 +124,8 @@ struct ServiceReport {
   std::vector<StoreReport> stores;
   std::vector<UnitReport> units;
   PeerView peer;
+  // Store name -> "host:port" where the peer can follow it; what `follow` goes by.
+  std::vector<std::pair<std::string, std::string>> advertise;
   std::vector<WitnessCount> witness;
   std::uint64_t monitor_counter = 0;  // Highest state counter of a monitor ever seen.
   std::uint64_t spec_version = 0;     // Of the witness probes it runs.
@@ -178,6 +194,8 @@ struct OrderReply {
   ServiceReport report;
   std::vector<std::string> rendered;  // Dry run: what would be sent to the stores and units.
 };
+
+inline constexpr std::size_t kPollBodyMost = 1 << 20;
 
 Json to_json(const ServiceReport& report);
 Result<ServiceReport> service_report_from(const Json& json);
