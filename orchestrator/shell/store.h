@@ -15,20 +15,21 @@
 
 namespace pointsman {
 
-// One line of the journal. The chain: hash = SHA-256 over the previous hash and this entry's content.
+// One line of the journal. The chain: hash = SHA-256 over the previous hash and this entry's
+// content.
 struct JournalEntry {
   std::uint64_t number = 0;  // Given by the store: 1, 2, 3 ...
   WallTime at;
-  std::string service;       // "" for the monitor itself.
-  std::string kind;          // "decision" | "command" | "step" | "operator" | "monitor"
-  std::string rule;          // Row or gate that decided: a fixed word.
+  std::string service;  // "" for the monitor itself.
+  std::string kind;     // "decision" | "command" | "step" | "operator" | "monitor"
+  std::string rule;     // Row or gate that decided: a fixed word.
   std::uint64_t epoch = 0;
-  std::string move;          // Its move, or "".
-  std::string actor;         // "monitor-1", "operator root via control socket"
-  std::string outcome;       // "started", "done", "failed", "refused", ...
-  std::string reason;        // The sentence.
-  Json inputs;               // What was seen: object.
-  std::string hash;          // Given by the store, hex.
+  std::string move;     // Its move, or "".
+  std::string actor;    // "monitor-1", "operator root via control socket"
+  std::string outcome;  // "started", "done", "failed", "refused", ...
+  std::string reason;   // The sentence.
+  Json inputs;          // What was seen: object.
+  std::string hash;     // Given by the store, hex.
 };
 
 // One move, as shown: design's {"id","kind","outcome","steps":[..]} with service, times and reason.
@@ -51,7 +52,7 @@ struct FlightRow {
 struct SaveBatch {
   std::vector<std::pair<std::string, std::string>> states;  // service -> JSON text
   std::vector<JournalEntry> journal;
-  std::vector<MoveRow> moves;    // Inserted or replaced by id.
+  std::vector<MoveRow> moves;  // Inserted or replaced by id.
   std::vector<FlightRow> flight;
   std::optional<std::uint64_t> counter;  // The state counter that polls carry.
 };
@@ -75,8 +76,8 @@ struct ChainReport {
   std::string problem;  // "entry 17: hash does not follow from entry 16"
 };
 
-// One thread at a time. After an error of save() nothing is known of the batch: the store closes, and
-// reopens and verifies itself before the next call succeeds.
+// One thread at a time. After an error of save() nothing is known of the batch: the store closes,
+// and reopens and verifies itself before the next call succeeds.
 class Store {
  public:
   virtual ~Store() = default;
@@ -88,10 +89,11 @@ class Store {
   virtual Result<ChainReport> verify() = 0;
 };
 
-// Opens or makes `state_dir`/pointsman.db and takes the exclusive lock beside it. journal_mode=DELETE,
-// synchronous=EXTRA, locking_mode=EXCLUSIVE. kConflict: another pointsmand holds the lock. kInvalid: corrupt, truncated,
-// or of a newer schema; the message says what to do. A file that once was and is gone is told by
-// `pointsman.db.made`, a marker beside it: kInvalid, never "start empty".
+// Opens or makes `state_dir`/pointsman.db and takes the exclusive lock beside it.
+// journal_mode=DELETE, synchronous=EXTRA, locking_mode=EXCLUSIVE. kConflict: another pointsmand
+// holds the lock. kInvalid: corrupt, truncated, or of a newer schema; the message says what to do.
+// A file that once was and is gone is told by `pointsman.db.made`, a marker beside it: kInvalid,
+// never "start empty".
 Result<std::unique_ptr<Store>> open_sqlite_store(const std::string& state_dir);
 
 }  // namespace pointsman
