@@ -1,0 +1,135 @@
+#include "orchestrator/core/turn.h"
+
+// What an operator asks, and the answer he gets.
+
+namespace pointsman {
+namespace {
+
+OperatorAnswer refused(std::string gate, std::string text) {
+  return {false, std::move(gate), std::move(text), ""};
+}
+OperatorAnswer done(std::string text, std::string move = "") {
+  return {true, "", std::move(text), std::move(move)};
+}
+
+OperatorAnswer fail_over(Turn& turn, const OperatorAsked& asked) {
+  if (turn.s.move) {
+    return refused("state", "a move is on already: " + turn.s.move->id);
+  }
+  if (!turn.s.has_primary() || turn.s.phase == Phase::kUnadopted) {
+    return refused("adopted", adoption(turn.policy, turn.s, turn.now).refusal);
+  }
+  const int to = asked.to < 0 ? turn.s.other(turn.s.primary) : asked.to;
+  if (to == turn.s.primary) {
+    return refused("target", turn.name(to) + " is in power already");
+  }
+  const Wanted wanted{false, to, asked.forced, asked.asserted_off};
+  if (const auto gate = first_refusal(turn.policy, turn.s, wanted, turn.now)) {
+    return refused(gate->name, gate->reason);
+  }
+  Move move = make_failover(turn, wanted, asked.actor,
+                            asked.reason.empty() ? "ordered by " + asked.actor : asked.reason);
+  move.assert_reason = asked.reason;
+  turn.enter(Phase::kPreparing);
+  begin_move(turn, std::move(move));
+  step_running(turn, "prepare");
+  return done("failover to " + turn.name(to) + " has begun", turn.s.move->id);
+}
+
+OperatorAnswer adopt(Turn& turn, const OperatorAsked& asked) {
+  if (turn.s.move) return refused("state", "a move is on already: " + turn.s.move->id);
+  if (turn.s.phase != Phase::kUnadopted) {
+    return refused("adopted", turn.name(turn.s.primary) + " is in power already");
+  }
+  if (asked.to < 0) return refused("state", "adopt needs --primary SITE");
+  const int other = turn.s.other(asked.to);
+  if (turn.policy.agents && !turn.fresh_agent(asked.to)) {
+    return refused("target", "the agent of " + turn.name(asked.to) + " does not answer");
+  }
+  if (turn.policy.agents && !turn.fresh_agent(other) && asked.asserted_off != other) {
+    return refused("fence", "the agent of " + turn.name(other) + " does not answer; " +
+                                "--assert-off " + turn.name(other) + " says that it is off");
+  }
+  Move move;
+  move.kind = MoveKind::kAdopt;
+  move.actor = asked.actor;
+  move.to = asked.to;
+  move.from = other;
+  move.asserted_off = asked.asserted_off == other;
+  move.assert_reason = asked.reason;
+  move.reason = "adopted by " + asked.actor;
+  for (const char* name : {"fence", "promote", "verify"}) {
+    move.steps.push_back({name, {}, {}, {}, ""});
+  }
+  const bool reigned = turn.agent(other).highest != 0 || turn.agent(other).writable;
+  begin_move(turn, std::move(move));
+  turn.s.restored = false;
+  if (reigned) begin_fence(turn, other);
+  if (!turn.s.records.empty() && turn.s.records.front().readable) {
+    turn.s.published = turn.s.records.front().site;
+  }
+  return done("adoption of " + turn.name(asked.to) + " has begun", turn.s.move->id);
+}
+
+OperatorAnswer cancel(Turn& turn, const OperatorAsked& asked) {
+  if (!turn.s.move) return refused("state", "no move is on");
+  Move& move = *turn.s.move;
+  if (move.promote_left || move.kind != MoveKind::kFailover ||
+      (turn.s.phase != Phase::kPreparing && turn.s.phase != Phase::kFencing)) {
+    return refused("state", "the move has promoted or may have: it goes forward");
+  }
+  move.cancel_asked = true;
+  move.actor = asked.actor;
+  return done("the move is being undone", move.id);
+}
+
+OperatorAnswer pause(Turn& turn, const OperatorAsked& asked) {
+  turn.s.hold = {true, asked.reason, asked.actor, std::nullopt};
+  if (asked.lasting) turn.s.hold.until = turn.now + *asked.lasting;
+  return done(turn.policy.name + " is paused: nothing moves by itself" +
+              (asked.lasting ? " for " + say(*asked.lasting) : ""));
+}
+
+OperatorAnswer acknowledge(Turn& turn) {
+  turn.s.automatic_moves.clear();
+  turn.s.refusal.clear();
+  return done(turn.policy.name + " is armed again");
+}
+
+}  // namespace
+
+void obey(Turn& turn, const OperatorAsked& asked) {
+  OperatorAnswer answer;
+  const char* rule = "ack";
+  switch (asked.kind) {
+    case AskKind::kFailover:
+      rule = "failover";
+      answer = fail_over(turn, asked);
+      break;
+    case AskKind::kAdopt:
+      rule = "adopt";
+      answer = adopt(turn, asked);
+      break;
+    case AskKind::kCancel:
+      rule = "cancel";
+      answer = cancel(turn, asked);
+      break;
+    case AskKind::kPause:
+      rule = "pause";
+      answer = pause(turn, asked);
+      break;
+    case AskKind::kResume:
+      rule = "resume";
+      turn.s.hold = Hold{};
+      answer = done(turn.policy.name + " moves by itself again");
+      break;
+    case AskKind::kAck: answer = acknowledge(turn); break;
+  }
+  turn.write(
+      "operator", rule, answer.accepted ? "done" : "refused",
+      asked.actor + ": " + answer.text + (asked.reason.empty() ? "" : " (" + asked.reason + ")"));
+  turn.out.reason = answer.text;
+  turn.out.answer = std::move(answer);
+}
+
+}  // namespace pointsman

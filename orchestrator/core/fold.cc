@@ -1,0 +1,201 @@
+#include <algorithm>
+
+#include "orchestrator/core/damping.h"
+#include "orchestrator/core/turn.h"
+
+namespace pointsman {
+namespace {
+
+constexpr std::size_t kEvidenceMost = 8;
+
+bool in_doubt(const SiteView& view) {
+  return std::any_of(view.probes.begin(), view.probes.end(),
+                     [](const Damper& d) { return d.fails > 0 || d.doubted; });
+}
+
+Damper* damper(Turn& turn, int site, int probe) {
+  if (site < 0 || site >= kSites) return nullptr;
+  auto& probes = turn.view(site).probes;
+  const auto index = static_cast<std::size_t>(probe);
+  return probe >= 0 && index < probes.size() ? &probes[index] : nullptr;
+}
+
+void fold_one(Turn& turn, const ProbeSeen& seen) {
+  if (Damper* found = damper(turn, seen.site, seen.probe)) {
+    note_probe(*found, seen, turn.policy, turn.now);
+  }
+}
+
+void fold_one(Turn& turn, const ProbeDoubted& doubted) {
+  Damper* found = damper(turn, doubted.site, doubted.probe);
+  if (found == nullptr || found->last_pass > doubted.started || found->doubted) return;
+  found->doubted = true;
+  if (found->fails == 0) found->first_fail = doubted.started;
+}
+
+// The evidence of the standby is kept only while the primary is beyond doubt, so that what stands
+// last is from before its first failed attempt.
+void keep_evidence(Turn& turn, const AgentHeard& heard) {
+  if (turn.s.has_primary() && in_doubt(turn.view(turn.s.primary))) return;
+  if (turn.s.move) return;
+  Evidence evidence;
+  evidence.at = heard.asked;
+  evidence.applier_running = heard.view.applier_running;
+  evidence.has_stores = heard.view.has_stores;
+  evidence.errant = heard.view.errant;
+  evidence.caught_up_age = heard.view.caught_up_age;
+  evidence.peer_age = heard.view.peer_age;
+  evidence.lag = heard.view.lag;
+  auto& all = turn.view(heard.site).evidence;
+  all.push_back(std::move(evidence));
+  if (all.size() > kEvidenceMost) all.pop_front();
+}
+
+void fold_one(Turn& turn, const AgentHeard& heard) {
+  SiteView& view = turn.view(heard.site);
+  if (view.agent_heard && heard.asked < view.agent_at) return;  // Overtaken by a later one.
+  view.agent_heard = true;
+  view.agent_silent = false;
+  view.agent_problem.clear();
+  view.agent_at = heard.asked;
+  view.agent = heard.view;
+  keep_evidence(turn, heard);
+  const std::uint64_t known = turn.event.counter;
+  if (heard.view.monitor_counter > known && !turn.s.restored) {
+    turn.s.restored = true;
+    turn.s.restored_why = "the agent of " + turn.name(heard.site) +
+                          " knows a later state of this "
+                          "monitor (" +
+                          std::to_string(heard.view.monitor_counter) + " > " +
+                          std::to_string(known) +
+                          "): it was restored or its state was lost; `pointsman adopt " +
+                          turn.policy.name + " --primary SITE` settles it";
+    turn.tell(NoticeLevel::kUrgent, "restored-state", turn.s.restored_why);
+  }
+}
+
+void fold_one(Turn& turn, const AgentSilent& silent) {
+  SiteView& view = turn.view(silent.site);
+  view.agent_silent = true;
+  view.agent_problem = silent.problem;
+}
+
+void fold_one(Turn& turn, const OrderAnswered& answered) {
+  OrderPace& pace = turn.pace(answered.site, answered.kind);
+  pace.in_flight = false;
+  pace.problem = answered.accepted ? "" : answered.reason;
+  // An order that was accepted is shown done by reports; it is sent again only when they do not.
+  pace.next = turn.now + (answered.accepted ? 500ms : answered.reason.empty() ? 200ms : 100ms);
+}
+
+void fold_one(Turn& turn, const RecordRead& read) {
+  const auto index = static_cast<std::size_t>(read.record);
+  if (index >= turn.s.records.size()) return;
+  RecordView& view = turn.s.records[index];
+  view.readable = read.readable;
+  view.problem = read.problem;
+  if (!read.readable) {
+    view.read = view.read || turn.now - turn.s.phase_since > 10s;
+    return;
+  }
+  const bool news = view.read && view.site != read.site && turn.s.phase == Phase::kSteady &&
+                    !turn.s.publish && read.site != turn.s.primary;
+  view.read = true;
+  view.at = turn.now;
+  view.site = read.site;
+  view.values = read.values;
+  if (news) {
+    turn.tell(NoticeLevel::kWarning, "record-drift",
+              "the record of " + turn.policy.name + " now holds " + read.values +
+                  (read.site < 0 ? ", which is no site of it" : "") +
+                  "; pointsman did not do that");
+  }
+}
+
+void fold_one(Turn& turn, const PublishAnswered& answered) {
+  if (!turn.s.publish || turn.s.publish->move != answered.move) return;
+  const auto index = static_cast<std::size_t>(answered.record);
+  if (index >= turn.s.publish->records.size()) return;
+  RecordProgress& record = turn.s.publish->records[index];
+  record.in_flight = false;
+  record.detail = answered.detail;
+  if (answered.accepted) {
+    record.accepted = true;
+    record.refused = false;
+    record.attempts = 0;
+    record.next = turn.now;
+    turn.mark("provider accepted the change of record " + std::to_string(answered.record + 1));
+    turn.write("step", "publish-accepted", "done", answered.detail);
+    return;
+  }
+  if (answered.for_good && !record.refused) {
+    turn.tell(NoticeLevel::kUrgent, "publish-refused", answered.detail);
+  }
+  record.refused = answered.for_good;
+  const int step = std::min(record.attempts, 5);
+  const Duration pause = answered.for_good ? Duration(30s) : Duration(250ms) * (1 << step);
+  record.next =
+      turn.now + pause + Duration(pause.count() / 4 * (turn.event.fresh.jitter % 100) / 100);
+}
+
+void fold_one(Turn& turn, const AuthoritiesAnswered& answered) {
+  if (!turn.s.publish || turn.s.publish->move != answered.move ||
+      turn.s.publish->to != answered.site) {
+    return;
+  }
+  const auto index = static_cast<std::size_t>(answered.record);
+  if (index >= turn.s.publish->records.size()) return;
+  RecordProgress& record = turn.s.publish->records[index];
+  record.in_flight = false;
+  record.next = turn.now + (record.attempts < 20 ? Duration(250ms) : Duration(2s));
+  const std::string former = std::exchange(record.detail, answered.detail);
+  if (former != answered.detail && answered.any_agreed) turn.mark(answered.detail);
+  if (answered.agreed && !record.agreed) {
+    record.agreed = true;
+    turn.save();
+  }
+}
+
+void fold_one(Turn& turn, const ProviderJudged& judged) {
+  const auto index = static_cast<std::size_t>(judged.record);
+  if (index >= turn.s.records.size()) return;
+  turn.s.records[index].provider_well = judged.well;
+  turn.s.records[index].provider_problem = judged.problem;
+}
+
+void fold_one(Turn& turn, const SurroundingsSeen& seen) { turn.s.around = seen.around; }
+void fold_one(Turn&, const Tick&) {}
+void fold_one(Turn&, const OperatorAsked&) {}
+
+}  // namespace
+
+void fold(Turn& turn) {
+  turn.s.promise_end = turn.event.promise_end;
+  std::visit([&](const auto& what) { fold_one(turn, what); }, turn.event.what);
+
+  while (!turn.s.automatic_moves.empty() && turn.now - turn.s.automatic_moves.front() > 24h) {
+    turn.s.automatic_moves.pop_front();
+    turn.save();
+  }
+  if (turn.s.hold.on && turn.s.hold.until && turn.now >= *turn.s.hold.until) {
+    turn.s.hold = Hold{};
+    turn.write("decision", "hold-ended", "done", "the pause ran out");
+    turn.tell(NoticeLevel::kNote, "hold-ended", "the pause of " + turn.policy.name + " ran out");
+  }
+  if (turn.s.fence && !turn.s.fence->acknowledged && turn.view(turn.s.fence->site).agent_heard &&
+      turn.agent(turn.s.fence->site).fenced >= turn.s.fence->reign.epoch) {
+    turn.s.fence->acknowledged = true;
+    turn.mark(turn.name(turn.s.fence->site) + " acknowledged its fence");
+    step_done(turn, "fence", "acknowledged by " + turn.name(turn.s.fence->site));
+    turn.write("step", "fence-acknowledged", "done",
+               turn.name(turn.s.fence->site) + " is fenced, read back");
+  }
+  if (turn.s.publish && turn.s.publish->agreed() && turn.s.published != turn.s.publish->to) {
+    turn.s.published = turn.s.publish->to;
+    step_done(turn, "publish", "every authoritative server names " + turn.name(turn.s.published));
+    turn.write("step", "published", "done",
+               "every authoritative server names " + turn.name(turn.s.published));
+  }
+}
+
+}  // namespace pointsman

@@ -1,0 +1,21 @@
+#pragma once
+
+#include "orchestrator/core/machine.h"
+
+namespace pointsman {
+
+// Why `site` cannot be the target of a move now; nullopt when it can.
+Refusal target_problem(const ServicePolicy& policy, const ServiceState& state, int site,
+                       Instant now);
+
+// What adoption by itself would settle on, or why it does not.
+struct Adoption {
+  int site = -1;
+  std::string refusal;
+};
+Adoption adoption(const ServicePolicy& policy, const ServiceState& state, Instant now);
+
+// "1.2 s".
+std::string say(Duration d);
+
+}  // namespace pointsman

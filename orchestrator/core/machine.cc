@@ -1,0 +1,93 @@
+#include "orchestrator/core/machine.h"
+
+#include <algorithm>
+
+#include "orchestrator/core/turn.h"
+
+namespace pointsman {
+namespace {
+
+// More rows than this in one step would be a circle without an event between (L6).
+constexpr int kRowsMost = 12;
+
+bool take_one_row(Turn& turn) {
+  for (const Transition& row : transitions()) {
+    if (row.from != turn.s.phase || !holds(row.on, turn)) continue;
+    take(row, turn);
+    return true;
+  }
+  return false;
+}
+
+// What the service would do if a person let it: told once per doubt.
+void propose(Turn& turn) {
+  if (turn.s.phase != Phase::kSuspect || turn.s.proposed || turn.policy.mode != Mode::kPropose) {
+    return;
+  }
+  if (verdict(turn.policy, turn.s, turn.s.primary, turn.now) != SiteVerdict::kDown) return;
+  const Wanted wanted{false, turn.s.other(turn.s.primary), {}, -1};
+  if (first_refusal(turn.policy, turn.s, wanted, turn.now)) return;
+  turn.s.proposed = true;
+  turn.tell(NoticeLevel::kUrgent, "proposal",
+            turn.policy.name + ": " + turn.name(turn.s.primary) + " is down; `pointsman failover " +
+                turn.policy.name + " --to " + turn.name(wanted.to) + "` moves it");
+}
+
+Duration wake_after(const Turn& turn) {
+  switch (turn.s.phase) {
+    case Phase::kUnadopted:
+    case Phase::kSteady: return turn.s.publish || turn.s.move ? 100ms : 500ms;
+    case Phase::kSuspect: return 100ms;
+    default: return 50ms;
+  }
+}
+
+}  // namespace
+
+Decision step(const ServicePolicy& policy, const ServiceState& state, const Event& event,
+              Instant now) {
+  Decision out;
+  out.next = state;
+  Turn turn{policy, out.next, out, event, now};
+  fold(turn);
+  if (const auto* asked = std::get_if<OperatorAsked>(&event.what)) obey(turn, *asked);
+  for (int rows = 0; rows < kRowsMost && take_one_row(turn); ++rows) {
+  }
+  propose(turn);
+  order_what_is_due(turn);
+  out.vouch = wish(turn);
+  out.hurry = turn.s.phase != Phase::kSteady && turn.s.phase != Phase::kUnadopted;
+  out.wake_at = now + wake_after(turn);
+  if (out.reason.empty())
+    out.reason = std::string("nothing to do in phase ") + to_string(turn.s.phase);
+  return out;
+}
+
+ServiceState begin(const ServicePolicy& policy, std::optional<ServiceState> saved, Instant now) {
+  ServiceState s = saved ? std::move(*saved) : ServiceState{};
+  for (SiteView& view : s.sites) {
+    std::deque<Evidence> evidence = std::move(view.evidence);
+    view = SiteView{};
+    view.evidence = std::move(evidence);
+    view.probes.resize(static_cast<std::size_t>(policy.probes));
+  }
+  s.records.assign(static_cast<std::size_t>(policy.records), RecordView{});
+  s.phase_since = now;
+  s.pace = {};
+  s.record_asked = Instant{0};
+  s.refusal.clear();
+  // Timers restart in full: whatever was counted from before counts from now.
+  for (Instant& at : s.automatic_moves) at = now;
+  if (s.publish) {
+    s.publish->since = now;
+    s.publish->records.resize(static_cast<std::size_t>(policy.records));
+    for (RecordProgress& record : s.publish->records) {
+      record.in_flight = false;
+      record.next = now;
+    }
+  }
+  if (s.hold.until) s.hold.until = std::min(*s.hold.until, now + 24h);
+  return s;
+}
+
+}  // namespace pointsman

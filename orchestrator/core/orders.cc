@@ -1,0 +1,193 @@
+#include <algorithm>
+
+#include "orchestrator/core/damping.h"
+#include "orchestrator/core/turn.h"
+
+// What is due now, told by state alone: an order whose effect no report shows is sent, and sent
+// again.
+
+namespace pointsman {
+namespace {
+
+constexpr Duration kReadEvery = 30s;
+constexpr Duration kFlightMost = 20s;  // A command whose end was never told.
+
+bool due(OrderPace& pace, Instant now) {
+  if (pace.in_flight && now - pace.next < kFlightMost) return false;
+  return pace.next <= now || pace.in_flight;
+}
+
+void send(Turn& turn, SendOrder order) {
+  OrderPace& pace = turn.pace(order.site, order.kind);
+  if (!due(pace, turn.now)) return;
+  pace.in_flight = true;
+  pace.next = turn.now;
+  pace.attempts = std::min(pace.attempts + 1, 1'000'000);
+  turn.out.commands.emplace_back(std::move(order));
+}
+
+SendOrder order_of(const Turn& turn, const Move& move, int site, OrderKind kind) {
+  SendOrder order;
+  order.site = site;
+  order.kind = kind;
+  order.reign = move.reign;
+  order.power = move.to;
+  order.move = move.id;
+  order.automatic = move.automatic;
+  order.asserted_off = move.asserted_off;
+  order.replication_forced = move.forced.contains("replication");
+  order.old_fenced =
+      turn.s.fence && turn.s.fence->acknowledged && turn.s.fence->reign.epoch >= move.reign.epoch;
+  return order;
+}
+
+void order_promotion(Turn& turn, Move& move) {
+  const AgentView& crowned = turn.agent(move.to);
+  const bool shown = crowned.reign == move.reign && crowned.role == SiteRole::kPrimary;
+  if (move.kind == MoveKind::kAdopt) {
+    if (!shown) send(turn, order_of(turn, move, move.to, OrderKind::kAdopt));
+    // The other becomes its standby; it is told only after the first has accepted.
+    const AgentView& other = turn.agent(move.from);
+    if (shown && other.reign != move.reign && turn.view(move.from).agent_heard) {
+      send(turn, order_of(turn, move, move.from, OrderKind::kAdopt));
+    }
+    return;
+  }
+  if (move.void_first.any() && turn.agent(move.from).voided != move.void_first) {
+    Move voided = move;
+    voided.reign = move.void_first;
+    voided.id = turn.s.last_move ? turn.s.last_move->id : move.id;
+    send(turn, order_of(turn, voided, move.from, OrderKind::kVoid));
+    return;
+  }
+  if (shown) return;
+  if (!move.promote_left) {
+    move.promote_left = true;  // Saved with this decision, before the order can leave.
+    turn.save();
+  }
+  send(turn, order_of(turn, move, move.to, OrderKind::kPromote));
+}
+
+void order_move(Turn& turn) {
+  if (!turn.s.move || !turn.policy.agents) return;
+  Move& move = *turn.s.move;
+  switch (turn.s.phase) {
+    case Phase::kPreparing: send(turn, order_of(turn, move, move.to, OrderKind::kPrepare)); break;
+    case Phase::kPromoting:
+    case Phase::kStuck: order_promotion(turn, move); break;
+    default: break;
+  }
+}
+
+// A move that was given up before its fence: the standby is told, so that it vouches again at once.
+void order_void(Turn& turn) {
+  if (turn.s.move || !turn.s.last_move || !turn.policy.agents) return;
+  const Move& last = *turn.s.last_move;
+  if (last.outcome != "voided" || last.fence_left || turn.now - last.ended > 30s) return;
+  const AgentView& standby = turn.agent(last.to);
+  if (!turn.fresh_agent(last.to) || standby.prepared != last.reign) return;
+  send(turn, order_of(turn, last, last.to, OrderKind::kVoid));
+}
+
+void order_fence(Turn& turn) {
+  if (!turn.s.fence || turn.s.fence->acknowledged) return;
+  const FenceJob& job = *turn.s.fence;
+  SendOrder order;
+  order.site = job.site;
+  order.kind = OrderKind::kFence;
+  order.reign = job.reign;
+  order.power = turn.s.other(job.site);
+  order.move = job.move;
+  send(turn, std::move(order));
+}
+
+void order_records(Turn& turn) {
+  if (turn.s.publish) {
+    PublishJob& job = *turn.s.publish;
+    for (std::size_t k = 0; k < job.records.size(); ++k) {
+      RecordProgress& record = job.records[k];
+      if (record.agreed) continue;
+      if (record.in_flight && turn.now - record.next < kFlightMost) continue;
+      if (!record.in_flight && record.next > turn.now) continue;
+      record.in_flight = true;
+      record.next = turn.now;
+      record.attempts = std::min(record.attempts + 1, 1'000'000);
+      const int index = static_cast<int>(k);
+      if (record.accepted) {
+        turn.out.commands.emplace_back(AskAuthorities{index, job.to, job.move});
+      } else {
+        turn.out.commands.emplace_back(PublishRecord{index, job.to, job.reign, job.move});
+      }
+    }
+    if (job.agreed() && !turn.s.move) turn.s.publish.reset();
+    return;
+  }
+  const bool hasty = turn.s.phase == Phase::kUnadopted || turn.s.phase == Phase::kSuspect;
+  const Duration every = hasty ? Duration(2s) : kReadEvery;
+  if (turn.s.record_asked != Instant{0} && turn.now - turn.s.record_asked < every) return;
+  turn.s.record_asked = turn.now;
+  for (int k = 0; k < turn.policy.records; ++k) turn.out.commands.emplace_back(ReadRecord{k});
+}
+
+// Since when the other site is no eligible target; lone leases rest on it.
+void note_eligibility(Turn& turn) {
+  if (!turn.s.has_primary() || !turn.policy.agents) return;
+  const int other = turn.s.other(turn.s.primary);
+  SiteView& view = turn.view(other);
+  const bool fit = !target_problem(turn.policy, turn.s, other, turn.now) &&
+                   (!view.agent.has_stores || view.agent.applier_running);
+  if (fit) {
+    view.ineligible_since = Instant{0};
+  } else if (view.ineligible_since == Instant{0}) {
+    view.ineligible_since = turn.now;
+  }
+}
+
+bool lone_due(Turn& turn) {
+  const SiteView& view = turn.view(turn.s.other(turn.s.primary));
+  if (view.ineligible_since == Instant{0}) return false;
+  const Duration since = turn.now - view.ineligible_since;
+  const bool not_rejoined = view.agent_heard && turn.fresh_agent(turn.s.other(turn.s.primary)) &&
+                            view.agent.role != SiteRole::kStandby;
+  const bool lost =
+      !turn.fresh_agent(turn.s.other(turn.s.primary)) ||
+      verdict(turn.policy, turn.s, turn.s.other(turn.s.primary), turn.now) == SiteVerdict::kDown;
+  if (not_rejoined) return true;
+  return lost ? since > 10s : since > 5min;
+}
+
+}  // namespace
+
+VouchWish wish(Turn& turn) {
+  if (!turn.policy.agents || turn.s.restored) return {};
+  switch (turn.s.phase) {
+    case Phase::kSteady:
+    case Phase::kSuspect:
+      // Never back to a reign whose fence may have left: it ends by a new crown.
+      if (turn.s.fence && turn.s.fence->site == turn.s.primary) return {};
+      return {turn.s.primary, turn.s.reign, lone_due(turn)};
+    case Phase::kPromoting:
+    case Phase::kStuck: {
+      const Move& move = *turn.s.move;
+      if (move.void_first.any() && turn.agent(move.from).voided != move.void_first) return {};
+      return {move.to, move.reign, false};
+    }
+    case Phase::kVerifying:
+    case Phase::kPublishing: return {turn.s.primary, turn.s.reign, false};
+    case Phase::kUnadopted:
+    case Phase::kPreparing:
+    case Phase::kFencing:
+    case Phase::kCatchingUp: return {};
+  }
+  return {};
+}
+
+void order_what_is_due(Turn& turn) {
+  note_eligibility(turn);
+  order_move(turn);
+  order_void(turn);
+  order_fence(turn);
+  order_records(turn);
+}
+
+}  // namespace pointsman

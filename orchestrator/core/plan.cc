@@ -1,0 +1,344 @@
+#include <algorithm>
+#include <array>
+
+#include "orchestrator/core/damping.h"
+#include "orchestrator/core/turn.h"
+
+// The plan: which row is taken when, and what taking it does. One function a trigger, one a rule.
+
+namespace pointsman {
+namespace {
+
+constexpr Duration kPrepareWithin = 5s;
+constexpr Duration kPromoteWithin = 60s;
+constexpr Duration kVerifyWithin = 60s;
+constexpr Duration kAgreeWithin = 5min;
+
+constexpr std::array kRows{
+    Transition{Phase::kUnadopted, Trigger::kAdoptable, Phase::kPromoting, "adopt-first-run",
+               "one site takes writes, the other follows it, and the record names it"},
+    Transition{Phase::kUnadopted, Trigger::kPowerFree, Phase::kPromoting, "adopt-by-order",
+               "the other site is fenced or asserted off"},
+    Transition{Phase::kSteady, Trigger::kDisowned, Phase::kUnadopted, "disowned",
+               "an agent knows more of this service than this monitor does"},
+    Transition{Phase::kSteady, Trigger::kFoundFenced, Phase::kPromoting, "recrown-found-fenced",
+               "the site in power was fenced and no move is on"},
+    Transition{Phase::kSteady, Trigger::kPrimaryDoubted, Phase::kSuspect, "suspect",
+               "the site in power does not answer as it should"},
+    Transition{Phase::kSuspect, Trigger::kDisowned, Phase::kUnadopted, "disowned-in-doubt",
+               "an agent knows more of this service than this monitor does"},
+    Transition{Phase::kSuspect, Trigger::kPrimaryUp, Phase::kSteady, "doubt-over",
+               "the site in power answers again"},
+    Transition{Phase::kSuspect, Trigger::kPrimaryDown, Phase::kPreparing, "fail-over",
+               "the site in power is down and every gate is open"},
+    Transition{Phase::kPreparing, Trigger::kPrepareAccepted, Phase::kFencing, "prepared",
+               "the standby has stopped vouching for the old site"},
+    Transition{Phase::kPreparing, Trigger::kStandbyVoided, Phase::kSteady, "prepare-ran-out",
+               "the standby voided the number before anything else had left"},
+    Transition{Phase::kPreparing, Trigger::kCancelled, Phase::kSteady, "cancelled-early",
+               "cancelled before the old site was fenced"},
+    Transition{Phase::kPreparing, Trigger::kPrimaryUp, Phase::kSteady, "primary-came-back",
+               "the site in power answers again before it was fenced"},
+    Transition{Phase::kPreparing, Trigger::kPrepareLate, Phase::kSteady, "prepare-late",
+               "the standby did not accept within 5 s"},
+    Transition{Phase::kFencing, Trigger::kCancelled, Phase::kPromoting, "undo",
+               "cancelled: the old site is crowned again"},
+    Transition{Phase::kFencing, Trigger::kStandbyVoided, Phase::kPreparing, "again-after-void",
+               "the standby voided the number after the fence had left: again with the next"},
+    Transition{Phase::kFencing, Trigger::kPowerFree, Phase::kPromoting, "power-free",
+               "the old site is fenced, or its lease has surely ended"},
+    Transition{Phase::kPromoting, Trigger::kPromoted, Phase::kVerifying, "promoted",
+               "the new site takes writes, read back"},
+    Transition{Phase::kPromoting, Trigger::kStandbyVoided, Phase::kPreparing,
+               "again-after-late-void",
+               "the standby voided the number before it accepted promotion: again with the next"},
+    Transition{Phase::kPromoting, Trigger::kPromotionLate, Phase::kStuck, "stuck",
+               "the promotion does not end; it is retried"},
+    Transition{Phase::kStuck, Trigger::kPromoted, Phase::kVerifying, "promoted-at-last",
+               "the new site takes writes, read back"},
+    Transition{Phase::kStuck, Trigger::kStandbyVoided, Phase::kPreparing, "again-after-stuck",
+               "the standby voided the number before it accepted promotion: again with the next"},
+    Transition{Phase::kVerifying, Trigger::kServes, Phase::kPublishing, "serves",
+               "the new site passes its probes"},
+    Transition{Phase::kVerifying, Trigger::kVerifyLate, Phase::kPublishing, "verify-late",
+               "the new site takes writes but does not pass its probes"},
+    Transition{Phase::kPublishing, Trigger::kAgreed, Phase::kSteady, "done",
+               "every authoritative server names the new site"},
+    Transition{Phase::kPublishing, Trigger::kVerifyLate, Phase::kSteady, "partial",
+               "not every authoritative server names the new site yet; it goes on"},
+};
+
+bool primary_is(Turn& turn, SiteVerdict wanted) {
+  return turn.s.has_primary() && verdict(turn.policy, turn.s, turn.s.primary, turn.now) == wanted;
+}
+
+bool prepare_accepted(Turn& turn) {
+  const Move& move = *turn.s.move;
+  if (!turn.policy.agents) return true;
+  const AgentView& standby = turn.agent(move.to);
+  return standby.prepared == move.reign && standby.prepared_move == move.id;
+}
+
+bool standby_voided(Turn& turn) {
+  return turn.s.move && turn.s.move->kind == MoveKind::kFailover && turn.policy.agents &&
+         turn.agent(turn.s.move->to).voided == turn.s.move->reign;
+}
+
+// Nobody can be writable at the old site any more, as far as this monitor may judge; the standby
+// keeps its own promise besides.
+bool power_free(Turn& turn) {
+  if (!turn.s.move) return false;
+  const Move& move = *turn.s.move;
+  if (!turn.policy.agents) return true;
+  const bool fenced = turn.s.fence && turn.s.fence->acknowledged;
+  if (move.kind == MoveKind::kAdopt) {
+    const AgentView& other = turn.agent(move.from);
+    const bool never = turn.view(move.from).agent_heard && other.highest == 0 &&
+                       other.writable_known && !other.writable;
+    return fenced || move.asserted_off || never;
+  }
+  const bool waited = turn.s.promise_end.at(static_cast<std::size_t>(move.from)) <= turn.now;
+  // An assertion stands in for the acknowledgement of a lone lease; it skips no ordinary promise.
+  const LeaseTerms ordinary{turn.policy.lease, turn.agent(move.from).fence_bound};
+  const bool asserted = move.asserted_off && turn.now - move.begun >= promise_length(ordinary);
+  if (!fenced && !asserted && !waited) return false;
+  if (!turn.policy.publish_first || !turn.s.publish) return true;
+  return turn.s.publish->accepted() || turn.now - turn.s.publish->since >= turn.policy.publish_wait;
+}
+
+bool promoted(Turn& turn) {
+  if (!turn.s.move) return false;
+  const Move& move = *turn.s.move;
+  if (!turn.policy.agents) return true;
+  const AgentView& crowned = turn.agent(move.to);
+  if (!turn.view(move.to).agent_heard || crowned.reign != move.reign ||
+      crowned.role != SiteRole::kPrimary || crowned.lease_rest <= Duration::zero()) {
+    return false;
+  }
+  return !crowned.has_stores || crowned.writable;
+}
+
+bool serves(Turn& turn) {
+  const Step* promote = step_of(turn.s, "promote");
+  const Instant since = promote == nullptr ? turn.s.phase_since : promote->ended;
+  const auto& probes = turn.view(turn.s.move->to).probes;
+  return std::all_of(probes.begin(), probes.end(), [&](const Damper& d) {
+    return d.fails == 0 && d.passes > 0 && d.last_pass >= since;
+  });
+}
+
+bool disowned(Turn& turn) {
+  if (turn.s.restored) return true;
+  for (int site = 0; site < kSites; ++site) {
+    const SiteView& view = turn.view(site);
+    if (!view.agent_heard) continue;
+    const Reign& theirs = view.agent.reign;
+    if (theirs.epoch > turn.s.issued) return true;
+    if (theirs.epoch == turn.s.reign.epoch && theirs.any() && theirs != turn.s.reign) return true;
+  }
+  return false;
+}
+
+bool found_fenced(Turn& turn) {
+  if (!turn.policy.agents || !turn.s.has_primary() || turn.s.move) return false;
+  const int other = turn.s.other(turn.s.primary);
+  if (!turn.fresh_agent(turn.s.primary) || !turn.fresh_agent(other)) return false;
+  const AgentView& own = turn.agent(turn.s.primary);
+  const AgentView& peer = turn.agent(other);
+  return own.role == SiteRole::kFenced && own.fenced >= turn.s.reign.epoch &&
+         peer.role != SiteRole::kPrimary && !peer.prepared.any();
+}
+
+Wanted automatic_move(Turn& turn) {
+  Wanted wanted;
+  wanted.to = turn.s.has_primary() ? turn.s.other(turn.s.primary) : -1;
+  return wanted;
+}
+
+// The primary is down; the gates decide. What refuses is told once per reason.
+bool may_fail_over(Turn& turn) {
+  if (!primary_is(turn, SiteVerdict::kDown)) return false;
+  const Wanted wanted = automatic_move(turn);
+  const std::optional<Gate> gate = first_refusal(turn.policy, turn.s, wanted, turn.now);
+  if (!gate) return true;
+  const std::string refusal = gate->name;
+  if (turn.s.refusal != refusal) {
+    turn.s.refusal = refusal;
+    turn.write("decision", gate->name, "refused", gate->reason);
+    turn.tell(NoticeLevel::kUrgent, "move-refused",
+              turn.policy.name + ": " + turn.name(turn.s.primary) +
+                  " is down, and nothing moves: " + gate->reason);
+  }
+  turn.out.reason = gate->name + ": " + gate->reason;
+  return false;
+}
+
+// --- What taking a row does, beyond entering its phase.
+
+void adopt_first_run(Turn& turn) {
+  Move move;
+  move.kind = MoveKind::kAdopt;
+  move.automatic = true;
+  move.actor = "pointsman";
+  move.to = adoption(turn.policy, turn.s, turn.now).site;
+  move.from = turn.s.other(move.to);
+  move.reason = "first run";
+  for (const char* name : {"promote", "verify"}) move.steps.push_back({name, {}, {}, {}, ""});
+  begin_move(turn, std::move(move));
+  turn.s.published = turn.s.records.empty() ? -1 : turn.s.records.front().site;
+  step_running(turn, "promote");
+}
+
+void start_promotion(Turn& turn) {
+  const Move& move = *turn.s.move;
+  if (const Step* fence = step_of(turn.s, "fence"); fence && fence->state != StepState::kDone) {
+    turn.mark("the lease of " + turn.name(move.from) + " has surely ended");
+    step_done(turn, "fence",
+              move.asserted_off ? "asserted off by " + move.actor
+                                : "not acknowledged; its lease has surely ended");
+  }
+  step_running(turn, "promote");
+}
+
+void crowned(Turn& turn) {
+  const Move& move = *turn.s.move;
+  turn.s.primary = move.to;
+  turn.s.reign = move.reign;
+  turn.s.refusal.clear();
+  turn.mark(turn.name(move.to) + " takes writes");
+  step_done(turn, "promote", turn.name(move.to) + " takes writes, read back");
+  step_running(turn, "verify");
+  for (SiteView& view : turn.s.sites) view.evidence.clear();
+}
+
+void recrown(Turn& turn, bool undo) {
+  Move move;
+  move.kind = MoveKind::kRecrown;
+  move.automatic = true;
+  move.actor = "pointsman";
+  move.to = turn.s.primary;
+  move.from = turn.s.other(turn.s.primary);
+  move.reason = undo ? "the move was cancelled" : "the site in power was found fenced";
+  for (const char* name : {"promote", "verify"}) move.steps.push_back({name, {}, {}, {}, ""});
+  const bool published = turn.s.publish.has_value();
+  if (undo) {
+    move.void_first = turn.s.move->reign;
+    end_move(turn, "voided", "cancelled by " + turn.s.move->actor);
+  }
+  begin_move(turn, std::move(move));
+  if (undo && published) begin_publish(turn, turn.s.primary);
+  step_running(turn, "promote");
+}
+
+void again(Turn& turn) {
+  Move move = *turn.s.move;
+  end_move(turn, "voided", "the standby voided reign " + std::to_string(move.reign.epoch));
+  for (Step& step : move.steps) step = {step.name, StepState::kWaiting, {}, {}, ""};
+  move.outcome = "running";
+  move.promote_left = false;
+  move.automatic = false;  // The ceiling has counted it once.
+  const bool automatic = turn.s.last_move->automatic;
+  begin_move(turn, std::move(move));
+  turn.s.move->automatic = automatic;
+  step_running(turn, "prepare");
+}
+
+void prepared(Turn& turn) {
+  Move& move = *turn.s.move;
+  turn.mark(turn.name(move.to) + " is prepared");
+  step_done(turn, "prepare",
+            turn.name(move.to) + " has stopped vouching for " + turn.name(move.from));
+  begin_fence(turn, move.from);
+  if (turn.policy.publish_first) begin_publish(turn, move.to);
+}
+
+void finish(Turn& turn, bool whole) {
+  const Move& move = *turn.s.move;
+  turn.s.proposed = false;
+  end_move(turn, whole ? "done" : "partial",
+           whole ? turn.name(move.to) + " is in power" : "the record is not everywhere yet");
+}
+
+void start_failover(Turn& turn) {
+  Move move = make_failover(turn, automatic_move(turn), "pointsman",
+                            turn.name(turn.s.primary) + " is down");
+  const Instant first = move.trigger;
+  begin_move(turn, std::move(move));
+  turn.s.move->timeline.insert(
+      turn.s.move->timeline.begin(),
+      {{first, "first failed probe of " + turn.name(turn.s.primary)},
+       {turn.now, turn.name(turn.s.primary) + " is down, " + std::to_string(turn.policy.fall) +
+                      " failures, witnesses agree"}});
+  step_running(turn, "prepare");
+}
+
+bool is(const Transition& row, std::string_view rule) { return row.rule == rule; }
+
+}  // namespace
+
+std::span<const Transition> transitions() { return kRows; }
+
+bool holds(Trigger trigger, Turn& turn) {
+  const Duration in_phase = turn.now - turn.s.phase_since;
+  switch (trigger) {
+    case Trigger::kAdoptable:
+      return !turn.s.move && !turn.s.restored && turn.s.issued == 0 &&
+             adoption(turn.policy, turn.s, turn.now).site >= 0;
+    case Trigger::kPrimaryDoubted:
+      return primary_is(turn, SiteVerdict::kSuspect) || primary_is(turn, SiteVerdict::kDown);
+    case Trigger::kPrimaryUp:
+      return primary_is(turn, SiteVerdict::kUp) &&
+             (turn.s.phase != Phase::kPreparing || turn.s.move->automatic);
+    case Trigger::kPrimaryDown: return may_fail_over(turn);
+    case Trigger::kFoundFenced: return found_fenced(turn);
+    case Trigger::kPrepareAccepted: return prepare_accepted(turn);
+    case Trigger::kPrepareLate: return in_phase >= kPrepareWithin;
+    case Trigger::kStandbyVoided: return standby_voided(turn);
+    case Trigger::kCancelled: return turn.s.move && turn.s.move->cancel_asked;
+    case Trigger::kPowerFree: return power_free(turn);
+    case Trigger::kPromoted: return promoted(turn);
+    case Trigger::kPromotionLate: return in_phase >= kPromoteWithin;
+    case Trigger::kServes: return serves(turn);
+    case Trigger::kAgreed: return !turn.s.publish || turn.s.publish->agreed();
+    case Trigger::kVerifyLate:
+      return in_phase >= (turn.s.phase == Phase::kVerifying ? kVerifyWithin : kAgreeWithin);
+    case Trigger::kDisowned: return !turn.s.move && turn.policy.agents && disowned(turn);
+  }
+  return false;
+}
+
+void take(const Transition& row, Turn& turn) {
+  turn.out.reason = row.why;
+  const Phase from = turn.s.phase;
+  turn.enter(row.to);
+  turn.write("decision", row.rule, "taken", row.why);
+  if (is(row, "adopt-first-run")) adopt_first_run(turn);
+  if (is(row, "adopt-by-order") || is(row, "power-free")) start_promotion(turn);
+  if (is(row, "recrown-found-fenced")) recrown(turn, false);
+  if (is(row, "undo")) recrown(turn, true);
+  if (is(row, "fail-over")) start_failover(turn);
+  if (is(row, "prepared")) prepared(turn);
+  if (row.to == Phase::kPreparing && from != Phase::kSuspect) again(turn);
+  if (row.to == Phase::kVerifying) crowned(turn);
+  if (is(row, "serves"))
+    step_done(turn, "verify", turn.name(turn.s.move->to) + " passes its probes");
+  if (is(row, "verify-late")) step_failed(turn, "verify", row.why);
+  if (row.from == Phase::kVerifying && turn.s.move->kind != MoveKind::kAdopt) {
+    begin_publish(turn, turn.s.move->to);
+  }
+  if (is(row, "done")) finish(turn, true);
+  if (is(row, "partial")) finish(turn, false);
+  if (from == Phase::kPreparing && row.to == Phase::kSteady) end_move(turn, "voided", row.why);
+  if (row.to == Phase::kStuck) {
+    turn.tell(NoticeLevel::kUrgent, "stuck",
+              turn.policy.name + ": " + turn.name(turn.s.move->to) +
+                  " does not finish its promotion: " + turn.agent(turn.s.move->to).trouble);
+  }
+  if (row.from == Phase::kSuspect && row.to == Phase::kSteady) {
+    turn.s.refusal.clear();
+    turn.s.proposed = false;
+  }
+  if (is(row, "suspect")) turn.s.record_asked = Instant{0};
+}
+
+}  // namespace pointsman

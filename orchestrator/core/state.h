@@ -1,0 +1,285 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <deque>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "base/lease.h"
+#include "base/time.h"
+#include "orchestrator/core/policy.h"
+
+// Everything the core knows of one service. What is marked durable is saved before anything it led
+// to may start; the rest is learned anew after a restart.
+
+namespace pointsman {
+
+enum class Phase {
+  kUnadopted,  // Nobody has said yet who is in power: nothing automatic.
+  kSteady,
+  kSuspect,     // The primary is in doubt, or down and a gate is shut.
+  kPreparing,   // Intent saved; the standby is asked to stop vouching.
+  kFencing,     // The old site is fenced or its lease waited out; the record is being published.
+  kPublishing,  // The new site serves; the record's servers do not all agree yet.
+  kCatchingUp,  // Planned moves: the standby applies what the old site wrote last.
+  kPromoting,
+  kVerifying,
+  kStuck,  // A promotion that does not end: retried, loudly.
+};
+inline constexpr int kPhases = 10;
+const char* to_string(Phase phase);
+std::optional<Phase> phase_from(std::string_view text);
+
+enum class SiteVerdict { kUnknown, kUp, kSuspect, kDown };
+const char* to_string(SiteVerdict verdict);
+
+enum class SiteRole { kNone, kStandby, kPrimary, kFenced };
+const char* to_string(SiteRole role);
+
+// What one probe attempt showed.
+enum class Sighting { kPass, kFail, kUnknown };
+
+// Fall and rise of one probe at one site, by one observer.
+struct Damper {
+  int fails = 0;         // In a row.
+  int passes = 0;        // In a row.
+  bool down = false;     // Latched at `fall` fails, until `rise` passes.
+  bool doubted = false;  // An attempt is unanswered for longer than the suspect interval.
+  bool ever = false;
+  Instant first_fail{0};  // Start of the first attempt of the present row of fails.
+  Instant last_pass{0};   // Start of the latest attempt that passed.
+  Instant heard{0};       // When the last pass or fail was known.
+  std::string detail;
+};
+
+// Counts of a witness, as its agent reports them.
+struct WitnessView {
+  int site = -1;
+  int fails = 0;
+  bool passed_last = false;
+  bool any = false;
+  Duration age{0};
+};
+
+// What an agent said last. The shell makes it from the agent's report.
+struct AgentView {
+  SiteRole role = SiteRole::kNone;
+  Reign reign;
+  std::string power;
+  std::uint64_t highest = 0;
+  Reign prepared;  // none: epoch 0
+  std::string prepared_move;
+  Reign voided;
+  std::uint64_t fenced = 0;
+  std::uint64_t promoted = 0;
+  bool writable = false;
+  bool writable_known = false;
+  Duration lease_rest{0};
+  bool lone = false;
+  Duration promise_rest{0};
+  Duration fence_bound = kFenceBoundUnarmed;
+  bool armed = false;
+  bool has_stores = false;
+  bool stores_well = false;  // Every store up and answering.
+  std::string stores_problem;
+  bool replica = false;  // Every store is set to follow somebody.
+  bool applier_running = false;
+  std::string errant;
+  std::optional<Duration> caught_up_age;
+  std::optional<Duration> lag;
+  bool units_stopped_by_role = false;
+  bool peer_answers = false;
+  Duration peer_age{0};  // Since the peer's last reply to this agent.
+  std::vector<WitnessView> witness;
+  std::uint64_t monitor_counter = 0;
+  std::string trouble;
+};
+
+// What a report of the standby says of replication, for the gate.
+struct Evidence {
+  Instant at{0};  // On our clock, when the request left.
+  bool applier_running = false;
+  bool has_stores = false;
+  std::string errant;
+  std::optional<Duration> caught_up_age;
+  Duration peer_age{0};  // Since the standby last heard the primary's agent.
+  std::optional<Duration> lag;
+};
+
+struct SiteView {
+  std::vector<Damper> probes;
+  bool agent_heard = false;   // In this run.
+  Instant agent_at{0};        // Last reply.
+  bool agent_silent = false;  // The last poll failed.
+  std::string agent_problem;
+  AgentView agent;
+  std::deque<Evidence> evidence;  // Newest last, at most 8; frozen while the primary is in doubt.
+  Instant ineligible_since{0};    // As a target; Instant{0}: eligible.
+};
+
+// What was last read of one record.
+struct RecordView {
+  bool read = false;      // Ever, in this run.
+  bool readable = false;  // The last reading succeeded.
+  Instant at{0};          // Of the last sound reading.
+  int site = -1;          // Whose values stand there; -1: of no site.
+  std::string values;     // As text, for people.
+  std::string problem;
+  bool provider_well = true;  // The last pre-flight did not fail for good.
+  std::string provider_problem;
+};
+
+enum class StepState { kWaiting, kRunning, kDone, kFailed, kSkipped };
+const char* to_string(StepState state);
+
+struct Step {
+  std::string name;
+  StepState state = StepState::kWaiting;
+  Instant started{0};
+  Instant ended{0};
+  std::string detail;
+};
+
+struct TimelineMark {
+  Instant at;
+  std::string what;
+};
+
+enum class MoveKind {
+  kFailover,
+  kAdopt,    // A person, or the first run, says who is in power.
+  kRecrown,  // The same site again, under a new number: an undo, or a site found fenced.
+};
+const char* to_string(MoveKind kind);
+std::optional<MoveKind> move_kind_from(std::string_view text);
+
+// A plan being carried out. Durable, all of it.
+struct Move {
+  std::string id;
+  MoveKind kind = MoveKind::kFailover;
+  bool automatic = false;
+  std::string actor;
+  int from = -1;
+  int to = -1;
+  Reign reign;
+  Reign former;
+  Instant trigger{0};  // The first failed attempt, or the order.
+  Instant begun{0};
+  Instant ended{0};
+  std::vector<Step> steps;
+  std::vector<TimelineMark> timeline;
+  std::string outcome = "running";  // running | done | partial | failed | voided
+  std::string reason;
+  std::set<std::string> forced;
+  bool asserted_off = false;
+  std::string assert_reason;
+  bool fence_left = false;    // A fence order may have left.
+  bool promote_left = false;  // A promote order may have left.
+  bool cancel_asked = false;
+  Reign void_first;  // Recrown: this must be void at the other site before promotion.
+};
+
+// One record on its way to name a site.
+struct RecordProgress {
+  bool accepted = false;  // By the provider, read back.
+  bool agreed = false;    // By every authoritative server.
+  bool in_flight = false;
+  bool refused = false;  // For good (somebody else was here, rights): told, tried rarely.
+  int attempts = 0;
+  Instant next{0};
+  std::string detail;
+};
+
+// Publishing outlives its move: it is tried for as long as it takes. Durable.
+struct PublishJob {
+  int to = -1;
+  Reign reign;
+  std::string move;
+  Instant since{0};
+  std::vector<RecordProgress> records;
+
+  bool accepted() const;
+  bool agreed() const;
+};
+
+// Fencing a lost site goes on until it acknowledges, for days if need be. Durable.
+struct FenceJob {
+  int site = -1;
+  Reign reign;
+  std::string move;
+  bool acknowledged = false;
+};
+
+struct Hold {
+  bool on = false;
+  std::string reason;
+  std::string actor;
+  std::optional<Instant> until;
+};
+
+// Pacing of one kind of order to one site.
+struct OrderPace {
+  bool in_flight = false;
+  Instant next{0};
+  int attempts = 0;
+  std::string problem;
+};
+inline constexpr int kOrderKinds = 6;
+
+// What the surroundings of the monitor are like.
+struct Surroundings {
+  bool references_set = false;
+  bool references_answer = false;
+  bool loop_late = false;
+  Instant loop_late_until{0};
+  bool all_failed = false;  // Every site of every service at once.
+  int others_moving = 0;    // Automatic moves of other services within the breaker's window.
+  int moves_at_once = 3;
+  std::string store_problem;  // State cannot be saved.
+  bool everything_held = false;
+};
+
+// For whom the monitor vouches, as a level.
+struct VouchWish {
+  int site = -1;  // -1: for nobody.
+  Reign reign;
+  bool lone = false;
+
+  bool operator==(const VouchWish&) const = default;
+};
+
+struct ServiceState {
+  // Durable.
+  Phase phase = Phase::kUnadopted;
+  Reign reign;
+  int primary = -1;
+  int published = -1;
+  std::uint64_t issued = 0;  // The highest number we ever issued.
+  Hold hold;
+  std::optional<Move> move;
+  std::optional<Move> last_move;
+  std::optional<PublishJob> publish;
+  std::optional<FenceJob> fence;
+  std::deque<Instant> automatic_moves;  // Of the last 24 h; after a restart, all of them now.
+
+  // Learned anew.
+  bool restored = false;  // An agent knows a later state of ours than we do.
+  std::string restored_why;
+  Instant phase_since{0};
+  std::array<SiteView, kSites> sites;
+  std::vector<RecordView> records;
+  Surroundings around;
+  std::array<std::array<OrderPace, kOrderKinds>, kSites> pace;
+  std::array<Instant, kSites> promise_end{};  // What the voucher owes each site.
+  std::string refusal;                        // Why no move starts, last told.
+  bool proposed = false;                      // A proposal was told for this doubt.
+  Instant record_asked{0};
+
+  int other(int site) const { return 1 - site; }
+  bool has_primary() const { return primary >= 0; }
+};
+
+}  // namespace pointsman

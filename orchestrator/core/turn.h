@@ -1,0 +1,78 @@
+#pragma once
+
+#include <string>
+#include <utility>
+
+#include "orchestrator/core/gates.h"
+#include "orchestrator/core/machine.h"
+
+// One call of step() while it is under way: the state that changes and what it asks for. Private to
+// the core.
+
+namespace pointsman {
+
+struct Turn {
+  const ServicePolicy& policy;
+  ServiceState& s;
+  Decision& out;
+  const Event& event;
+  Instant now;
+
+  SiteView& view(int site) { return s.sites.at(static_cast<std::size_t>(site)); }
+  const std::string& name(int site) const {
+    return policy.sites.at(static_cast<std::size_t>(site)).name;
+  }
+  const AgentView& agent(int site) { return view(site).agent; }
+  bool fresh_agent(int site) {
+    return view(site).agent_heard && now - view(site).agent_at <= policy.lease;
+  }
+  OrderPace& pace(int site, OrderKind kind) {
+    return s.pace.at(static_cast<std::size_t>(site)).at(static_cast<std::size_t>(kind));
+  }
+
+  void save() { out.save = true; }
+  void write(std::string kind, std::string rule, std::string outcome, std::string reason) {
+    out.save = true;
+    out.journal.push_back(
+        {std::move(kind), std::move(rule), std::move(outcome), std::move(reason)});
+  }
+  void tell(NoticeLevel level, std::string rule, std::string text) {
+    out.commands.emplace_back(Notice{level, std::move(rule), std::move(text)});
+  }
+  void enter(Phase phase) {
+    s.phase = phase;
+    s.phase_since = now;
+    out.save = true;
+  }
+  void mark(std::string what) {
+    if (s.move && s.move->timeline.size() < 64) s.move->timeline.push_back({now, std::move(what)});
+  }
+};
+
+// fold.cc: what the event tells, without any decision.
+void fold(Turn& turn);
+
+// plan.cc: whether the trigger of a row holds, and what taking the row does.
+bool holds(Trigger trigger, Turn& turn);
+void take(const Transition& row, Turn& turn);
+
+// moves.cc
+Step* step_of(ServiceState& state, std::string_view name);
+void step_running(Turn& turn, std::string_view name, std::string detail = "");
+void step_done(Turn& turn, std::string_view name, std::string detail = "");
+void step_failed(Turn& turn, std::string_view name, std::string detail);
+void begin_move(Turn& turn, Move move);
+void end_move(Turn& turn, std::string outcome, std::string reason);
+void begin_publish(Turn& turn, int to);
+void begin_fence(Turn& turn, int site);
+std::uint64_t next_number(Turn& turn, std::uint64_t least_gap);
+Move make_failover(Turn& turn, const Wanted& wanted, std::string actor, std::string reason);
+
+// orders.cc: what is due now, by state alone.
+void order_what_is_due(Turn& turn);
+VouchWish wish(Turn& turn);
+
+// asks.cc
+void obey(Turn& turn, const OperatorAsked& asked);
+
+}  // namespace pointsman
