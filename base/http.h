@@ -34,6 +34,7 @@ struct HttpRequest {
   std::string body;
   std::string unix_socket;  // When set, the connection goes there; the URL gives only the path.
   std::size_t answer_most = 1 << 20;
+  bool may_repeat = false;  // Acting on it twice does no harm. GET and HEAD always may.
 };
 
 struct HttpAnswer {
@@ -56,9 +57,11 @@ class HttpClient {
   HttpClient(const HttpClient&) = delete;
   HttpClient& operator=(const HttpClient&) = delete;
 
-  // Any HTTP status is a success. kTimeout: no complete answer within `within`, which may have
-  // been acted on. kUnavailable: no connection, nothing was sent. kRefused: TLS or identity.
-  // kInvalid: an answer that breaks the protocol or is larger than `answer_most`.
+  // Any HTTP status is a success. kUnavailable: no connection, nothing of the request was sent
+  // (also when connecting took all of `within`). kTimeout: sent, and no complete answer within
+  // `within` or before the connection broke; it may have been acted on. kRefused: TLS or identity,
+  // on either side; not acted on. kInvalid: a request that cannot be sent, or an answer that breaks
+  // the protocol or is larger than `answer_most`; the far side may then have acted.
   Result<HttpAnswer> exchange(const HttpRequest& request, Duration within);
 
  private:
@@ -66,7 +69,7 @@ class HttpClient {
   std::unique_ptr<Impl> impl_;
 };
 
-// Once per process, before any thread starts.
+// Once per process, before any thread starts. Sets SIGPIPE to be ignored.
 void http_global_init();
 
 }  // namespace pointsman
