@@ -1,9 +1,11 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "agent/protocol.h"
 #include "base/lease.h"
@@ -30,6 +32,7 @@ struct GuardRecord {
   Reign voided;
   std::uint64_t fence_epoch = 0;  // Accepted fence; acknowledged once read back.
   LeaseTerms widest;              // Largest L and F of any vouch of ours that may still be held.
+  Duration lease = 3s;            // As the monitor last told it: what we vouch with.
   std::uint64_t monitor_counter = 0;
 
   Json to_json() const;
@@ -50,7 +53,8 @@ const char* to_string(Level level);
 
 struct Verdict {
   bool accepted = false;
-  bool save = false;   // The record changed.
+  bool save = false;   // The record changed, also with a refusal (a prepare that had run out).
+  bool alarm = false;  // Should never happen in a sound estate: say it loudly.
   std::string reason;  // Of a refusal, or what was done.
 };
 
@@ -58,7 +62,7 @@ struct Verdict {
 struct GuardSight {
   bool peer_seen_up = false;  // Own witness probes of the peer's public address: last one passed.
   std::string replication_refusal;  // Why the stores fail the replication gate; "" when they hold.
-  bool stores_writable = false;     // Adoption: by their own account.
+  bool stores_writable = false;     // Adoption: by their own account; true without stores.
 };
 
 class Guard {
@@ -72,9 +76,15 @@ class Guard {
 
   // --- From the monitor.
   // Run and number of a message: false when it is older than one already seen of that run, or of a
-  // run that was replaced. Polls and orders share the numbering.
+  // run that was replaced. Polls and orders share the numbering. Ask before anything else of a poll
+  // is used; on_order() asks by itself.
   bool in_sequence(const std::string& sender, const std::string& run, std::uint64_t sequence);
 
+  // Each poll of a monitor, first. `lease` is kept for our own vouches. When this agent was left
+  // unpolled for longer than a lease, the peer must tell anew whether it holds a lone lease.
+  Verdict on_monitor_poll(Duration lease, Instant now);
+  // A run of a monitor whose vouches were replaced by another run's never vouches again: a monitor
+  // that comes to lead anew draws a new run.
   Verdict on_monitor_vouch(const Vouch& vouch, const std::string& run, Instant now);
   Verdict on_monitor_counter(std::uint64_t counter);
   Verdict on_renewal(const PrepareRenewal& renewal, Duration prepare_ttl, Instant now);
@@ -82,8 +92,10 @@ class Guard {
 
   // --- From and to the peer.
   Verdict on_peer_vouch(const Vouch& vouch, const std::string& run, Instant now);
-  // The peer's own report, received at `now`. May accept the peer's reign (save).
-  Verdict on_peer_report(const ServiceReport& report, Instant now);
+  // The peer's own report, received at `now`. May accept the peer's reign, or end our own (save).
+  // `answer`: it answers a poll of ours, so it cannot have been on its way for long; a report that
+  // came with the peer's poll may, and does not count as telling that it holds no lone lease.
+  Verdict on_peer_report(const ServiceReport& report, Instant now, bool answer = true);
   // The vouch to send with a poll of the peer now, if this agent vouches. The promise is made here.
   // `save` is set when terms grew wider than any before.
   struct PeerVouch {
@@ -105,7 +117,7 @@ class Guard {
 
   // --- Reading.
   Level level(Instant now) const;
-  Instant lease_until() const;  // The later of both leases; in the past: none.
+  Instant lease_until() const;  // The latest of its leases; in the past: none.
   bool lone(Instant now) const;
   Instant promise_end() const;
   std::uint64_t epoch() const { return record_.reign.epoch; }
@@ -119,10 +131,18 @@ class Guard {
   Verdict promote(const Order& order, Instant now);
   Verdict follow(const Order& order);
   Verdict void_move(const Order& order);
-  std::optional<std::string> refuse(const Order& order, Instant now) const;
+  Verdict obey(const Order& order, const GuardSight& sight, Instant now);
+  std::optional<Verdict> refuse(const Order& order, Instant now) const;
+  std::optional<std::string> refuse_for_lone(const Order& order) const;
   void accept_number(const Order& order);
+  void void_prepared();
   void end_leases();
-  void begin_reign(const Order& order, Role role);
+  bool reigns(const Reign& reign) const {
+    return record_.role == Role::kPrimary && record_.reign == reign;
+  }
+  bool is_stale(const ServiceReport& report) const;
+  Verdict learn_reign(const ServiceReport& report);
+  bool note_terms(const LeaseTerms& terms, Instant now);
 
   std::string site_;
   std::string peer_;  // The peer's site name; learned from its first report when "".
@@ -131,27 +151,40 @@ class Guard {
   Duration fence_bound_ = kFenceBoundUnarmed;
   bool armed_ = false;
 
+  // What we hold.
   Lease from_monitor_;
   Lease from_peer_;
   Lease from_kernel_;  // What a restarted agent found in the kernel set.
-  std::uint64_t monitor_vouch_ = 0;
-  std::string monitor_run_;
-  std::uint64_t peer_vouch_seen_ = 0;
-  std::string peer_run_;
+  // Vouches of one voter: the latest of its present run replaces all before.
+  struct Vouches {
+    std::string run;
+    std::uint64_t number = 0;
+    std::deque<std::string> former;
+  };
+  std::optional<Lease> granted(const Vouch& vouch, const std::string& run, Vouches& seen,
+                               Verdict& verdict, Instant now) const;
+  Vouches monitor_;
+  Vouches peer_vouches_;
 
+  // Messages of one sender.
   struct Sequence {
     std::string run;
     std::uint64_t number = 0;
-    std::string former;  // The run before: its stragglers are ignored.
+    std::deque<std::string> former;  // Runs before: their stragglers are ignored.
   };
   std::map<std::string, Sequence> sequences_;
+  std::optional<Instant> polled_at_;  // By a monitor, last.
 
-  Promise promise_;  // To the peer.
+  // What we owe and know of the peer.
+  Promise promise_;
   std::uint64_t own_number_ = 0;
+  std::uint64_t owed_epoch_ = 0;  // The highest reign that a promise of ours may speak of.
+  Instant long_until_{0};         // When the last vouch with the widest lease has surely ended,
+  Instant late_until_{0};         // and that with the widest fence bound.
   std::optional<ServiceReport> peer_report_;
   Instant peer_report_at_{0};
-  bool peer_lone_told_ =
-      false;  // The peer itself has told in this run that it holds no lone lease.
+  std::deque<std::uint64_t> peer_former_;  // Incarnations before its present one.
+  bool peer_lone_told_ = false;            // It has told since we last had reason to doubt.
   Instant prepare_until_{0};
   std::uint64_t fenced_ = 0;    // Read back.
   std::uint64_t promoted_ = 0;  // Read back.

@@ -1,0 +1,323 @@
+#include "agent/guard.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "base/check.h"
+
+namespace pointsman {
+namespace {
+
+constexpr std::size_t kFormerMost = 64;
+constexpr std::size_t kSendersMost = 64;
+// A prepare found in the record of a former run lasts this long, unless renewed.
+constexpr Duration kPrepareRest = 10s;
+
+template <typename T>
+void remember(std::deque<T>& former, const T& item) {
+  former.push_back(item);
+  if (former.size() > kFormerMost) former.pop_front();
+}
+
+template <typename T>
+bool holds(const std::deque<T>& former, const T& item) {
+  return std::find(former.begin(), former.end(), item) != former.end();
+}
+
+}  // namespace
+
+Guard::Guard(std::string site, std::string peer, GuardRecord record, std::uint64_t incarnation,
+             Instant now, Duration kernel_rest)
+    : site_(std::move(site)),
+      peer_(std::move(peer)),
+      record_(std::move(record)),
+      incarnation_(incarnation) {
+  CHECK(incarnation_ != 0);
+  // Also with an empty record: it may have been lost.
+  promise_.assumed(now, record_.widest);
+  long_until_ = late_until_ = now + promise_length(record_.widest);
+  owed_epoch_ = record_.reign.epoch;
+  prepare_until_ = now + kPrepareRest;
+  if (record_.role == Role::kPrimary && kernel_rest > Duration::zero()) {
+    from_kernel_ = Lease{now + kernel_rest, kernel_rest > record_.lease};
+  }
+}
+
+// --- Messages.
+
+bool Guard::in_sequence(const std::string& sender, const std::string& run, std::uint64_t sequence) {
+  const auto found = sequences_.find(sender);
+  if (found == sequences_.end()) {
+    if (sequences_.size() >= kSendersMost) return false;
+    sequences_[sender] = {run, sequence, {}};
+    return true;
+  }
+  Sequence& seen = found->second;
+  if (seen.run != run) {
+    if (holds(seen.former, run)) return false;
+    remember(seen.former, seen.run);
+    seen.run = run;
+    seen.number = sequence;
+    return true;
+  }
+  if (sequence < seen.number) return false;
+  seen.number = sequence;
+  return true;
+}
+
+Verdict Guard::on_monitor_poll(Duration lease, Instant now) {
+  const Duration longest = std::max(lease, record_.lease);
+  if (!polled_at_ || now - *polled_at_ > longest) peer_lone_told_ = false;
+  polled_at_ = now;
+  Verdict verdict{true, record_.lease != lease, false, ""};
+  record_.lease = lease;
+  return verdict;
+}
+
+Verdict Guard::on_monitor_counter(std::uint64_t counter) {
+  if (counter <= record_.monitor_counter) return {true, false, false, ""};
+  record_.monitor_counter = counter;
+  return {true, true, false, ""};
+}
+
+Verdict Guard::on_renewal(const PrepareRenewal& renewal, Duration prepare_ttl, Instant now) {
+  const bool ran_out = tick(now).save;
+  if (!record_.prepared || record_.prepared->reign != renewal.reign ||
+      record_.prepared->move != renewal.move) {
+    return {false, ran_out, false, "not prepared for this move"};
+  }
+  prepare_until_ = now + prepare_ttl;
+  return {true, false, false, ""};
+}
+
+// --- What we hold.
+
+// The lease that this vouch gives, or the reason in `verdict`.
+std::optional<Lease> Guard::granted(const Vouch& vouch, const std::string& run, Vouches& seen,
+                                    Verdict& verdict, Instant now) const {
+  if (!reigns(vouch.reign)) {
+    verdict.reason = "vouches for a reign that is not ours";
+    return std::nullopt;
+  }
+  if (run == seen.run ? vouch.number <= seen.number : holds(seen.former, run)) {
+    verdict.reason = "older than a vouch already received";
+    return std::nullopt;
+  }
+  auto lease = grant(vouch.token, vouch.lease, incarnation_, now);
+  if (!lease) {
+    verdict.reason = "its token is of another run or of the future";
+    return std::nullopt;
+  }
+  lease->lone = vouch.lone;
+  if (run != seen.run) {
+    if (!seen.run.empty()) remember(seen.former, seen.run);
+    seen.run = run;
+  }
+  seen.number = vouch.number;
+  verdict.accepted = true;
+  return lease;
+}
+
+Verdict Guard::on_monitor_vouch(const Vouch& vouch, const std::string& run, Instant now) {
+  Verdict verdict;
+  const auto lease = granted(vouch, run, monitor_, verdict, now);
+  if (!lease) return verdict;
+  from_monitor_ = *lease;
+  // What the kernel set still held may have been a longer vouch of the monitor's, and from this
+  // reply on it counts on the new one alone.
+  from_kernel_ = {};
+  return verdict;
+}
+
+Verdict Guard::on_peer_vouch(const Vouch& vouch, const std::string& run, Instant now) {
+  Verdict verdict;
+  if (vouch.lone) {
+    verdict.reason = "a peer gives no lone lease";
+    return verdict;
+  }
+  const auto lease = granted(vouch, run, peer_vouches_, verdict, now);
+  if (lease) from_peer_ = *lease;
+  return verdict;
+}
+
+void Guard::end_leases() {
+  from_monitor_ = {};
+  from_peer_ = {};
+  from_kernel_ = {};
+}
+
+Instant Guard::lease_until() const {
+  if (record_.role != Role::kPrimary) return Instant{0};
+  return std::max({from_monitor_.until, from_peer_.until, from_kernel_.until});
+}
+
+bool Guard::lone(Instant now) const {
+  if (record_.role != Role::kPrimary) return false;
+  return (from_monitor_.lone && from_monitor_.holds(now)) ||
+         (from_kernel_.lone && from_kernel_.holds(now));
+}
+
+// --- The peer.
+
+bool Guard::is_stale(const ServiceReport& report) const {
+  if (!peer_report_) return false;
+  const Token& last = peer_report_->token;
+  if (report.token.incarnation == last.incarnation) return report.token.n < last.n;
+  return holds(peer_former_, report.token.incarnation);
+}
+
+Verdict Guard::on_peer_report(const ServiceReport& report, Instant now, bool answer) {
+  Verdict verdict;
+  if (report.site == site_ || (!peer_.empty() && report.site != peer_)) {
+    return {false, false, true, fmt::format("a report of {} came as the peer's", report.site)};
+  }
+  if (is_stale(report)) return {false, false, false, "older than a report already received"};
+  if (peer_.empty()) peer_ = report.site;
+  if (peer_report_ && peer_report_->token.incarnation != report.token.incarnation) {
+    remember(peer_former_, peer_report_->token.incarnation);
+  }
+  const bool lone_before = peer_report_ && peer_report_->lone;
+  peer_report_ = report;
+  peer_report_at_ = now;
+  if (answer) peer_lone_told_ = true;
+  if (!answer && lone_before) peer_report_->lone = true;
+  // A fence in a number at least as high ended every reign that we vouched for.
+  if (report.fenced != 0 && report.fenced >= owed_epoch_) promise_.released();
+  return learn_reign(report);
+}
+
+// The peer says that it is in power: the way in which a standby learns of a new number, and the
+// last way in which a former primary may learn that its time is over.
+Verdict Guard::learn_reign(const ServiceReport& report) {
+  if (report.role != Role::kPrimary || report.power != report.site || !report.reign.any()) {
+    return {true, false, false, ""};
+  }
+  const std::uint64_t epoch = report.reign.epoch;
+  const bool same_number = (epoch == record_.reign.epoch && report.reign != record_.reign) ||
+                           (epoch == record_.highest && report.reign != record_.highest_reign);
+  if (same_number) {
+    return {false, false, true,
+            fmt::format("{} reigns in epoch {} under another id than ours", report.site, epoch)};
+  }
+  if (epoch <= record_.reign.epoch || record_.prepared) return {true, false, false, ""};
+  if (epoch > record_.highest) {
+    record_.highest = epoch;
+    record_.highest_reign = report.reign;
+    record_.highest_move.clear();
+  }
+  Verdict verdict{true, true, false, fmt::format("{} is in power in epoch {}", report.site, epoch)};
+  if (record_.role == Role::kPrimary) {
+    record_.role = Role::kFenced;
+    record_.fence_epoch = epoch;
+    end_leases();
+    verdict.alarm = true;
+  }
+  record_.reign = report.reign;
+  record_.power = report.site;
+  return verdict;
+}
+
+// Notes the terms of a vouch about to be sent; true when the record changed. Each bound goes up at
+// once, and down only when the last vouch with the wider one has surely ended.
+bool Guard::note_terms(const LeaseTerms& terms, Instant now) {
+  const LeaseTerms before = record_.widest;
+  LeaseTerms& widest = record_.widest;
+  if (terms.lease >= widest.lease || now >= long_until_) widest.lease = terms.lease;
+  if (terms.fence_bound >= widest.fence_bound || now >= late_until_) {
+    widest.fence_bound = terms.fence_bound;
+  }
+  const Instant end = now + promise_length(widest);
+  if (widest.lease == terms.lease) long_until_ = end;
+  if (widest.fence_bound == terms.fence_bound) late_until_ = end;
+  return widest.lease != before.lease || widest.fence_bound != before.fence_bound;
+}
+
+Guard::PeerVouch Guard::vouch_for_peer(Duration lease, Instant now) {
+  PeerVouch out;
+  if (record_.role == Role::kPrimary || record_.prepared || !peer_report_) return out;
+  const ServiceReport& report = *peer_report_;
+  if (record_.power != peer_ || !record_.reign.any() || report.role != Role::kPrimary ||
+      report.reign != record_.reign || report.token.incarnation == 0) {
+    return out;
+  }
+  const LeaseTerms terms{lease, std::max(report.fence_bound, kFenceBoundArmed)};
+  out.save = note_terms(terms, now);
+  promise_.made(++own_number_, peer_report_at_, terms);
+  owed_epoch_ = std::max(owed_epoch_, record_.reign.epoch);
+  out.vouch = Vouch{own_number_, record_.reign, report.token, lease, false};
+  return out;
+}
+
+Instant Guard::promise_end() const { return promise_.end(); }
+
+// --- Drivers and time.
+
+Verdict Guard::on_fence_read_back(std::uint64_t epoch) {
+  const bool closed = record_.role == Role::kFenced || record_.role == Role::kStandby;
+  if (!closed || epoch == 0 || epoch != record_.fence_epoch) {
+    return {false, false, false, "no such fence is in force"};
+  }
+  fenced_ = epoch;
+  return {true, false, false, ""};
+}
+
+Verdict Guard::on_promotion_read_back(const Reign& reign) {
+  if (!reigns(reign)) return {false, false, false, "not the reign in force"};
+  promoted_ = reign.epoch;
+  return {true, false, false, ""};
+}
+
+Verdict Guard::tick(Instant now) {
+  if (!record_.prepared || now < prepare_until_) return {true, false, false, ""};
+  const std::string reason =
+      fmt::format("prepare of epoch {} ran out and is void", record_.prepared->reign.epoch);
+  void_prepared();
+  return {true, true, false, reason};
+}
+
+Level Guard::level(Instant now) const {
+  switch (record_.role) {
+    case Role::kNone: return Level::kUntouched;
+    case Role::kStandby: return Level::kStandby;
+    case Role::kFenced: return Level::kFenced;
+    case Role::kPrimary: break;
+  }
+  if (now >= lease_until()) return Level::kClosed;
+  return promoted_ == record_.reign.epoch ? Level::kOpen : Level::kPromote;
+}
+
+void Guard::fill(ServiceReport& report, Instant now) const {
+  report.site = site_;
+  report.token = {incarnation_, now};
+  report.role = record_.role;
+  report.reign = record_.reign;
+  report.power = record_.power;
+  report.highest = record_.highest;
+  report.prepared.reset();
+  if (record_.prepared) {
+    const Duration rest = std::max(prepare_until_ - now, Duration::zero());
+    report.prepared = Prepared{record_.prepared->reign, record_.prepared->move, rest};
+  }
+  report.voided = record_.voided;
+  report.fenced = fenced_;
+  report.promoted = promoted_;
+  report.lease_rest = std::max(lease_until() - now, Duration::zero());
+  report.lone = lone(now);
+  report.monitor_vouch = monitor_.number;
+  report.monitor_run = monitor_.run;
+  report.fence_bound = fence_bound_;
+  report.deadman_armed = armed_;
+  report.promise_rest = std::max(promise_.end() - now, Duration::zero());
+  report.monitor_counter = record_.monitor_counter;
+  report.peer = {};
+  if (peer_report_) {
+    report.peer.age = std::max(now - peer_report_at_, Duration::zero());
+    report.peer.answers = report.peer.age <= record_.lease;
+    report.peer.role = peer_report_->role;
+    report.peer.reign = peer_report_->reign;
+    report.peer.lone = peer_report_->lone;
+  }
+}
+
+}  // namespace pointsman

@@ -1,0 +1,244 @@
+#include <fmt/format.h>
+
+#include "agent/guard.h"
+
+// Orders: what a guard accepts and what it refuses. See design of the safety model in
+// docs/agent.md.
+
+namespace pointsman {
+namespace {
+
+constexpr std::uint64_t kJumpMost = 1000;
+
+Verdict refused(std::string reason) { return {false, false, false, std::move(reason)}; }
+Verdict alarmed(std::string reason) { return {false, false, true, std::move(reason)}; }
+Verdict accepted(std::string reason) { return {true, true, false, std::move(reason)}; }
+Verdict already(std::string reason) { return {true, false, false, std::move(reason)}; }
+
+}  // namespace
+
+// Whether the order is for us, from now, and about a number that may still be used.
+std::optional<Verdict> Guard::refuse(const Order& order, Instant now) const {
+  if (order.site != site_) {
+    return refused(fmt::format("addressed to {}, this is {}", order.site, site_));
+  }
+  if (order.power != site_ && !peer_.empty() && order.power != peer_) {
+    return refused(fmt::format("{} is no site of this service", order.power));
+  }
+  if (order.token.incarnation != incarnation_) return refused("token of another run of this agent");
+  if (order.token.n > now) return refused("token of the future");
+  if (now - order.token.n > order.order_ttl) {
+    return refused(fmt::format("token is {} ms old, more than {} allowed",
+                               whole_ms(now - order.token.n), format_duration(order.order_ttl)));
+  }
+  if (!order.reign.any() || order.move.empty()) return refused("no reign or no move given");
+  const std::uint64_t epoch = order.reign.epoch;
+  if (epoch < record_.highest) {
+    return refused(fmt::format("epoch {} is below {}, the highest seen", epoch, record_.highest));
+  }
+  if (epoch == record_.highest) {
+    if (order.reign != record_.highest_reign) {
+      return alarmed(fmt::format("epoch {} is reign {} here, not {}", epoch,
+                                 record_.highest_reign.id, order.reign.id));
+    }
+    // A reign learned from the peer came without its move.
+    if (!record_.highest_move.empty() && order.move != record_.highest_move) {
+      return alarmed(fmt::format("epoch {} belongs to move {}, not {}", epoch, record_.highest_move,
+                                 order.move));
+    }
+  } else if (epoch - record_.highest > kJumpMost && order.verb != Verb::kAdopt) {
+    return alarmed(fmt::format("epoch {} is more than {} above {}, the highest seen", epoch,
+                               kJumpMost, record_.highest));
+  }
+  return std::nullopt;
+}
+
+Verdict Guard::on_order(const Order& order, const GuardSight& sight, Instant now) {
+  if (!in_sequence(order.sender, order.run, order.sequence)) {
+    return refused("older than a message already received");
+  }
+  const bool ran_out = tick(now).save;
+  const bool counted = on_monitor_counter(order.counter).save;
+  auto verdict = refuse(order, now);
+  if (!verdict) verdict = obey(order, sight, now);
+  verdict->save = verdict->save || ran_out || counted;
+  return *verdict;
+}
+
+Verdict Guard::obey(const Order& order, const GuardSight& sight, Instant now) {
+  switch (order.verb) {
+    case Verb::kAdopt: return adopt(order, sight, now);
+    case Verb::kPrepare: return prepare(order, sight, now);
+    case Verb::kFence: return fence(order);
+    case Verb::kPromote: return promote(order, now);
+    case Verb::kFollow: return follow(order);
+    case Verb::kVoid: return void_move(order);
+  }
+  return refused("unknown verb");
+}
+
+// A higher number ends what was prepared under a lower one.
+void Guard::accept_number(const Order& order) {
+  if (record_.prepared && record_.prepared->reign != order.reign) void_prepared();
+  record_.highest = order.reign.epoch;
+  record_.highest_reign = order.reign;
+  record_.highest_move = order.move;
+}
+
+void Guard::void_prepared() {
+  record_.voided = record_.prepared->reign;
+  record_.prepared.reset();
+}
+
+Verdict Guard::adopt(const Order& order, const GuardSight& sight, Instant now) {
+  const bool mine = order.power == site_;
+  if (record_.reign == order.reign && record_.power == order.power &&
+      (mine ? record_.role == Role::kPrimary
+            : record_.role == Role::kStandby || record_.role == Role::kFenced)) {
+    return already("adopted already");
+  }
+  if (record_.voided == order.reign) return refused("this number was voided here");
+  if (!mine) {
+    accept_number(order);
+    end_leases();
+    // A site that reigned, or was fenced, becomes a standby only by `follow`.
+    if (record_.role == Role::kPrimary) {
+      record_.role = Role::kFenced;
+      record_.fence_epoch = order.reign.epoch;
+    } else if (record_.role == Role::kNone) {
+      record_.role = Role::kStandby;
+    }
+    record_.reign = order.reign;
+    record_.power = order.power;
+    return accepted(fmt::format("{} is in power in epoch {}", order.power, order.reign.epoch));
+  }
+  if (record_.fence_epoch >= order.reign.epoch) return refused("fenced in this number");
+  if (!order.old_fenced && !order.asserted_off) {
+    const bool peer_reigns = peer_report_ && peer_report_->role == Role::kPrimary;
+    if (record_.role != Role::kNone || peer_reigns || !sight.stores_writable) {
+      return refused(
+          "only a first run whose stores are writable may be adopted before the other "
+          "site acknowledged its fence");
+    }
+  }
+  const auto lease = grant(order.token, order.lease, incarnation_, now);
+  accept_number(order);
+  if (record_.prepared) record_.prepared.reset();
+  end_leases();
+  promise_.released();
+  record_.role = Role::kPrimary;
+  record_.reign = order.reign;
+  record_.power = site_;
+  if (lease) from_monitor_ = *lease;
+  return accepted(fmt::format("adopted: in power in epoch {}", order.reign.epoch));
+}
+
+// A lone lease may be held for a day, and a monitor that lost its memory would not know: only the
+// site in power itself, its fence, or a person can say that there is none.
+std::optional<std::string> Guard::refuse_for_lone(const Order& order) const {
+  if (order.old_fenced || order.asserted_off || record_.power == site_) return std::nullopt;
+  if (peer_report_ && peer_report_->fenced >= record_.reign.epoch && record_.reign.any()) {
+    return std::nullopt;
+  }
+  if (!peer_lone_told_ || !peer_report_) {
+    return "the site in power has not told us since we were last out of touch whether it holds a "
+           "lone lease";
+  }
+  if (peer_report_->lone) return "the site in power holds a lone lease";
+  return std::nullopt;
+}
+
+Verdict Guard::prepare(const Order& order, const GuardSight& sight, Instant now) {
+  if (order.power != site_)
+    return refused(fmt::format("prepare names {} as the site to come", order.power));
+  if (reigns(order.reign)) return already("promoted already");
+  if (record_.voided == order.reign) return refused("this move was voided here");
+  if (record_.fence_epoch >= order.reign.epoch) return refused("fenced in this number");
+  if (record_.prepared && record_.prepared->reign == order.reign) {
+    prepare_until_ = now + order.prepare_ttl;
+    return already("prepared already");
+  }
+  if (record_.role == Role::kNone) return refused("this agent was not adopted yet");
+  if (record_.role == Role::kPrimary) return refused("this site is in power");
+  if (const auto reason = refuse_for_lone(order)) return refused(*reason);
+  if (order.automatic && sight.peer_seen_up) return refused("we see the site in power up");
+  if (!sight.replication_refusal.empty() && !order.replication_forced) {
+    return refused(sight.replication_refusal);
+  }
+  accept_number(order);
+  record_.prepared = PrepareRenewal{order.reign, order.move};
+  prepare_until_ = now + order.prepare_ttl;
+  return accepted("prepared; vouching stopped");
+}
+
+Verdict Guard::fence(const Order& order) {
+  if (order.power == site_) return refused("a fence cannot name the site it fences as in power");
+  if (reigns(order.reign)) return alarmed("this reign is our own: only a higher number ends it");
+  if (record_.fence_epoch == order.reign.epoch) return already("fence accepted already");
+  accept_number(order);
+  if (record_.prepared) void_prepared();  // Of this very number.
+  record_.fence_epoch = order.reign.epoch;
+  // A standby stays one: read-only already, and its replication goes on.
+  if (record_.role != Role::kStandby) record_.role = Role::kFenced;
+  end_leases();
+  return accepted(fmt::format("fenced in epoch {}", order.reign.epoch));
+}
+
+Verdict Guard::promote(const Order& order, Instant now) {
+  if (order.power != site_)
+    return refused(fmt::format("promote names {} as the site in power", order.power));
+  if (reigns(order.reign)) return already("promotion accepted already");
+  if (record_.voided == order.reign) return refused("this move was voided here");
+  if (record_.fence_epoch >= order.reign.epoch) return refused("fenced in this number");
+  const bool prepared = record_.prepared && record_.prepared->reign == order.reign &&
+                        record_.prepared->move == order.move;
+  // The site of the last reign comes to power again in a higher number: nobody to wait for. Where
+  // it has heard of the other's reign since, that one must be known to be over.
+  const bool over = order.old_fenced || order.asserted_off;
+  const bool recrowned = (record_.role == Role::kPrimary || record_.role == Role::kFenced) &&
+                         record_.reign.epoch < order.reign.epoch &&
+                         (record_.power == site_ || over);
+  if (!prepared && !recrowned) return refused("not prepared for this reign and move");
+  if (over || recrowned) promise_.released();
+  if (promise_.end() > now) {
+    return refused(
+        fmt::format("our promise ends in {:.1f} s", seconds(promise_.end() - now) + 0.05));
+  }
+  accept_number(order);
+  record_.prepared.reset();
+  end_leases();
+  record_.role = Role::kPrimary;
+  record_.reign = order.reign;
+  record_.power = site_;
+  return accepted(fmt::format("{} in epoch {}; open with the first vouch",
+                              recrowned ? "re-crowned" : "promoted", order.reign.epoch));
+}
+
+Verdict Guard::follow(const Order& order) {
+  if (order.power == site_) return refused("a site cannot follow itself");
+  if (record_.role == Role::kPrimary) return refused("this site is in power: fence it first");
+  if (record_.prepared) return refused("a move to this site is prepared");
+  if (record_.role == Role::kStandby && record_.reign == order.reign &&
+      record_.power == order.power && record_.highest == order.reign.epoch) {
+    return already("follows already");
+  }
+  accept_number(order);
+  record_.role = Role::kStandby;
+  if (order.reign.epoch > record_.reign.epoch) record_.reign = order.reign;
+  record_.power = order.power;
+  return accepted(fmt::format("standby of {} in epoch {}", order.power, record_.reign.epoch));
+}
+
+Verdict Guard::void_move(const Order& order) {
+  if (reigns(order.reign))
+    return refused(
+        "its promotion was accepted: only a fence in a higher "
+        "number ends it");
+  if (record_.voided == order.reign) return already("voided already");
+  accept_number(order);
+  record_.prepared.reset();
+  record_.voided = order.reign;
+  return accepted(fmt::format("epoch {} is void here", order.reign.epoch));
+}
+
+}  // namespace pointsman
