@@ -1,12 +1,11 @@
 #pragma once
 
+#include <cstdint>
 #include <map>
 #include <memory>
 #include <optional>
-#include <set>
 #include <string>
 #include <string_view>
-#include <variant>
 #include <vector>
 
 #include "base/result.h"
@@ -39,14 +38,19 @@ struct ConfigOutcome {
 
 class ConfigTable;
 
-// One file. Keep it alive while its tables are read.
+// Whether values of a file may be shown. In a secret one they never are: `found` only says of what
+// kind a value is.
+enum class Secrecy { kOpen, kSecret };
+
+// One file. Keep it, and `errors`, alive while its tables are read.
 class ConfigFile {
  public:
   // Adds one error when the file is missing, unreadable, over 1 MiB, or no TOML; nullptr then.
-  static std::unique_ptr<ConfigFile> load(const std::string& path,
-                                          std::vector<ConfigError>& errors);
+  static std::unique_ptr<ConfigFile> load(const std::string& path, std::vector<ConfigError>& errors,
+                                          Secrecy secrecy = Secrecy::kOpen);
   static std::unique_ptr<ConfigFile> parse(const std::string& name, std::string_view text,
-                                           std::vector<ConfigError>& errors);
+                                           std::vector<ConfigError>& errors,
+                                           Secrecy secrecy = Secrecy::kOpen);
   ~ConfigFile();
 
   ConfigTable root();
@@ -63,6 +67,7 @@ class ConfigFile {
 class ConfigTable {
  public:
   bool has(std::string_view key) const;
+  bool is_list(std::string_view key) const;
   bool present() const;  // False for a table that is not in the file; getters then give fallbacks.
 
   std::string text(std::string_view key, std::string_view fallback = "");
@@ -75,11 +80,15 @@ class ConfigTable {
   Duration duration(std::string_view key, Duration fallback, Duration least, Duration most);
   std::vector<std::string> texts(std::string_view key);
   std::vector<std::int64_t> numbers(std::string_view key, std::int64_t least, std::int64_t most);
-  std::map<std::string, std::string> all_texts();  // Every scalar of the table as text; all known.
+  // Every key not read yet, which must be scalars, as text; all are known then.
+  std::map<std::string, std::string> all_texts();
 
   ConfigTable table(std::string_view key);                // [key]
   std::vector<ConfigTable> tables(std::string_view key);  // [[key]]
   std::vector<std::string> subtable_names() const;        // [key.NAME]
+
+  // "/etc/pointsman/pointsman.toml:12:3: service.drill", for warnings.
+  std::string where(std::string_view key) const;
 
   // An error at the place of `key` (or of the table when the key is absent).
   void complain(std::string_view key, std::string_view allowed, std::string_view message = "");
@@ -94,7 +103,11 @@ class ConfigTable {
   Impl* impl_;  // Owned by the ConfigFile. Tables are handles; copies share what is known.
 };
 
-// Of `known`, the one at an edit distance of at most 2 (3 for long words); "" when none is near.
+// Sorted by file, line, column; equal ones once.
+void sort_errors(std::vector<ConfigError>& errors);
+
+// Of `known`, the one at an edit distance of at most 2 (1 for words of up to 3 letters, 3 for those
+// of more than 8); "" when none is near.
 std::string nearest_word(std::string_view word, const std::vector<std::string>& known);
 
 }  // namespace pointsman

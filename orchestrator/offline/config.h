@@ -58,7 +58,7 @@ struct ServiceSettings {
   Duration hold_down = 10min;
   int max_moves_per_day = 4;
   std::string order = "publish-first";  // or "promote-first"
-  int quorum = 0;                       // 0: 2 where there are agents, else 1.
+  int quorum = 0;                       // As read: 2 where there are agents, else 1, by default.
   std::vector<RecordSettings> records;
   std::vector<ProbeSettings> probes;
   std::vector<SiteSettings> sites;  // Exactly two.
@@ -101,6 +101,9 @@ struct WorstCase {
   std::chrono::seconds ttl{0};
 };
 WorstCase worst_case(const ServiceSettings& service);
+
+// The same with every term, and the safety inequality, a line each: for `check` and the log.
+std::vector<std::string> worst_case_terms(const ServiceSettings& service);
 
 // Reads and checks both files, relations between keys included. `with_credentials` false leaves the
 // credentials file unread (the CLI may not be allowed to).

@@ -1,0 +1,93 @@
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <memory>
+
+#include "base/clock.h"
+#include "base/secret_file.h"
+#include "orchestrator/offline/reading.h"
+
+namespace pointsman {
+namespace {
+
+constexpr std::size_t kTokenLeast = 16;
+
+void read_tokens(ConfigTable web, WebSettings& settings) {
+  ConfigTable tokens = web.table("tokens");
+  for (const char* role : {"operator", "viewer"}) {
+    if (!tokens.has(role)) continue;
+    const std::string token = tokens.text(role);
+    if (token.size() < kTokenLeast) {
+      tokens.complain(role, fmt::format("a random token of at least {} characters", kTokenLeast),
+                      "is too short");
+    }
+    settings.tokens[role] = token;
+  }
+  if (settings.tokens.size() == 2 && settings.tokens["operator"] == settings.tokens["viewer"]) {
+    tokens.complain("viewer", "a token of its own", "is the operator's token too");
+  }
+  tokens.finish();
+  web.finish();
+}
+
+void fill_from(ConfigTable root, MonitorReading& reading) {
+  for (ProviderSettings& provider : reading.config.providers) {
+    ConfigTable section = root.table(provider.name);
+    if (section.present()) provider.credentials = section.all_texts();
+  }
+  // Sections of later work are the reader's to keep: known, and not looked into.
+  for (const std::string& name : reading.notice_names) root.table(name).all_texts();
+  for (const char* name : {"cluster", "heartbeat"}) root.table(name).all_texts();
+  ConfigTable web = root.table("web");
+  WebSettings unused;
+  read_tokens(web, reading.config.web ? *reading.config.web : unused);
+  root.finish();
+}
+
+// The makers know their keys; their errors name key, found and allowed, and no secret.
+void try_providers(ConfigTable& root, MonitorReading& reading) {
+  ConfigTable all = root.table("provider");
+  for (const ProviderSettings& provider : reading.config.providers) {
+    if (provider.type.empty()) continue;
+    const auto made = make_provider(provider, system_clock());
+    if (made) continue;
+    std::string message = made.error().message;
+    if (provider.credentials.empty()) {
+      message += fmt::format(" (there is no section [{}] in {})", provider.name,
+                             reading.config.credentials);
+    }
+    all.table(provider.name).complain("", "", message);
+  }
+}
+
+}  // namespace
+
+void read_credentials(ConfigTable& root, MonitorReading& reading,
+                      std::vector<ConfigError>& errors) {
+  MonitorConfig& config = reading.config;
+  const std::string name = config.credentials;
+  config.credentials = secret_path(config.file, name);
+  if (!reading.with_credentials) return;
+  ConfigTable monitor = root.table("monitor");
+  // A file that nobody named need not be there: not every provider wants a secret.
+  const bool there = access(config.credentials.c_str(), F_OK) == 0;
+  if (there || monitor.has("credentials")) {
+    const auto guarded = check_secret(config.file, name);
+    if (!guarded) {
+      monitor.complain("credentials", "a file that only the daemon's user can read",
+                       guarded.error().message);
+      return;
+    }
+    const auto file = ConfigFile::load(config.credentials, errors, Secrecy::kSecret);
+    if (!file) return;
+    fill_from(file->root(), reading);
+  }
+  if (config.web && config.web->tokens.empty()) {
+    root.complain("web", "[web.tokens] with operator, viewer or both in the credentials file",
+                  "nobody could log in");
+  }
+  try_providers(root, reading);
+}
+
+}  // namespace pointsman

@@ -1,0 +1,59 @@
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "base/config_reader.h"
+#include "orchestrator/offline/config.h"
+
+// How the parts of pointsman.toml are read: one function a section. Private to this folder.
+
+namespace pointsman {
+
+// One reading of both files: what is found, and what sections must know of each other.
+struct MonitorReading {
+  MonitorConfig config;
+  std::vector<std::string> warnings;
+  std::map<std::string, std::vector<std::string>> authorities;  // Provider -> its override.
+  std::map<std::string, std::string> record_owners;             // "name type" -> service.
+  std::vector<std::string> notice_names;
+  bool with_credentials = true;
+
+  void warn(const ConfigTable& table, std::string_view key, const std::string& text) {
+    warnings.push_back(table.where(key) + ": " + text);
+  }
+};
+
+// [[service]]. Appends to reading.config.services; relations are checked with it.
+void read_service(ConfigTable table, MonitorReading& reading);
+
+// The parts of it that are long enough for a function of their own.
+SiteSettings read_site(ConfigTable table, MonitorReading& reading);
+RecordSettings read_record(ConfigTable table, const ServiceSettings& service,
+                           MonitorReading& reading);
+ProbeSettings read_probe(ConfigTable table, const ServiceSettings& service,
+                         MonitorReading& reading);
+
+// Relations between the timings of a service, and between its sites.
+void check_timings(ConfigTable& table, const ServiceSettings& service, MonitorReading& reading);
+void check_sites(ConfigTable& table, std::vector<ConfigTable>& sites,
+                 const ServiceSettings& service, MonitorReading& reading);
+
+// Sections of later work: checked, so that a file that has them loads, and told.
+void read_cluster(ConfigTable table, MonitorReading& reading);
+void read_notices(ConfigTable& root, MonitorReading& reading);
+void read_heartbeat(ConfigTable table, MonitorReading& reading);
+void read_drill(ConfigTable table, MonitorReading& reading);
+
+// The credentials file: sections into reading.config.providers and .web.
+void read_credentials(ConfigTable& monitor, MonitorReading& reading,
+                      std::vector<ConfigError>& errors);
+
+// A name of ours, or a complaint.
+void expect_plain_name(ConfigTable& table, std::string_view key, const std::string& name);
+// The PEM file that `key` names, relative to the configuration; "" when the key is absent.
+std::string pem_file(ConfigTable& table, std::string_view key, const MonitorReading& reading,
+                     bool is_secret);
+
+}  // namespace pointsman
