@@ -281,7 +281,7 @@ void read_agent(ConfigTable table, AgentConfig& config) {
   config.control = table.text("control", config.control);
   config.metrics = place_of_text(table, "metrics", table.text("metrics"), true);
   config.monitors = table.texts("monitors");
-  if (config.monitors.empty()) {
+  if (config.monitors.empty() && (!table.has("monitors") || table.is_list("monitors"))) {
     table.complain("monitors", "certificate names that may give orders, as [\"monitor\"]",
                    "without one nobody may give orders");
   }
@@ -315,7 +315,7 @@ ConfigOutcome<AgentConfig> read_agent_config(const std::string& path) {
     root.complain("tls", "[tls] with ca, cert and key (made by `pointsman certs`)", "is missing");
   }
   for (ConfigTable& service : root.tables("service")) read_service(service, reading);
-  if (reading.config.services.empty()) {
+  if (!root.has("service")) {
     root.complain("service", "at least one [[service]]", "is missing");
   }
   root.finish();

@@ -1,15 +1,28 @@
 #include "base/config_reader.h"
 
 #include <fmt/format.h>
-#include <toml++/toml.h>
 
 #include <algorithm>
 #include <deque>
-#include <tuple>
+#include <stdexcept>
 #include <utility>
 
 #include "base/file.h"
 #include "base/log.h"
+
+// The parser of toml++ 3.3.0 asserts what hostile text can break ("[[[" for one), and without
+// asserts goes on regardless. Here it throws, and parse() catches. Where toml++ says noexcept the
+// throw ends the program, as the assert would have.
+#define TOML_ASSERT(expr) \
+  (static_cast<bool>(expr) ? void() : throw std::logic_error("a form that is not allowed"))
+#pragma GCC diagnostic push
+#ifdef __clang__
+#pragma GCC diagnostic ignored "-Wexceptions"
+#else
+#pragma GCC diagnostic ignored "-Wterminate"
+#endif
+#include <toml++/toml.h>
+#pragma GCC diagnostic pop
 
 namespace pointsman {
 namespace {
@@ -47,12 +60,26 @@ std::string cut(std::string text) {
   return text.substr(0, end) + "...";
 }
 
+std::string shown(const toml::node& node, Secrecy secrecy);
+
+std::string shown_list(const toml::array& list) {
+  std::string all;
+  for (const toml::node& element : list) {
+    if (all.size() > kShownMost) return "[" + all + ", ...]";
+    all += (all.empty() ? "" : ", ") + shown(element, Secrecy::kOpen);
+  }
+  return "[" + all + "]";
+}
+
 std::string shown(const toml::node& node, Secrecy secrecy) {
   if (secrecy == Secrecy::kSecret) return kind_of(node) + " (not shown)";
   if (const auto* text = node.as_string()) return fmt::format("\"{}\"", printable(cut(**text)));
   if (const auto* number = node.as_integer()) return fmt::format("{}", **number);
   if (const auto* number = node.as_floating_point()) return fmt::format("{}", **number);
   if (const auto* truth = node.as_boolean()) return **truth ? "true" : "false";
+  const auto* list = node.as_array();
+  if (list != nullptr && list->is_homogeneous<std::string>()) return shown_list(*list);
+  if (list != nullptr && list->is_homogeneous<std::int64_t>()) return shown_list(*list);
   return kind_of(node);
 }
 
@@ -73,66 +100,7 @@ std::string kept_range(std::int64_t least, std::int64_t most) {
   return fmt::format("a whole number from {} to {}", least, most);
 }
 
-std::size_t edit_distance(std::string_view a, std::string_view b) {
-  // Optimal string alignment: a swap of two neighbours is one edit.
-  std::vector<std::vector<std::size_t>> d(a.size() + 1, std::vector<std::size_t>(b.size() + 1));
-  for (std::size_t i = 0; i <= a.size(); ++i) d[i][0] = i;
-  for (std::size_t j = 0; j <= b.size(); ++j) d[0][j] = j;
-  for (std::size_t i = 1; i <= a.size(); ++i) {
-    for (std::size_t j = 1; j <= b.size(); ++j) {
-      const std::size_t cost = a[i - 1] == b[j - 1] ? 0 : 1;
-      d[i][j] = std::min({d[i - 1][j] + 1, d[i][j - 1] + 1, d[i - 1][j - 1] + cost});
-      if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1]) {
-        d[i][j] = std::min(d[i][j], d[i - 2][j - 2] + 1);
-      }
-    }
-  }
-  return d[a.size()][b.size()];
-}
-
 }  // namespace
-
-std::string nearest_word(std::string_view word, const std::vector<std::string>& known) {
-  constexpr std::size_t kLongestWord = 64;
-  if (word.size() > kLongestWord) return "";
-  std::size_t best = word.size() <= 3 ? 2 : word.size() <= 8 ? 3 : 4;
-  std::string nearest;
-  for (const std::string& candidate : known) {
-    if (candidate.size() > kLongestWord) continue;
-    const std::size_t distance = edit_distance(word, candidate);
-    if (distance < best) {
-      best = distance;
-      nearest = candidate;
-    }
-  }
-  return nearest;
-}
-
-std::string ConfigError::text() const {
-  std::string all = file;
-  if (line > 0) all += fmt::format(":{}:{}", line, column);
-  if (!key.empty()) all += ": " + key;
-  const char* separator = ": ";
-  const auto add = [&](const std::string& part) {
-    all += separator + part;
-    separator = ", ";
-  };
-  if (!message.empty()) add(message);
-  if (!found.empty()) add("found " + found);
-  if (!allowed.empty()) add("allowed: " + allowed);
-  return all;
-}
-
-void sort_errors(std::vector<ConfigError>& errors) {
-  const auto rank = [](const ConfigError& e) {
-    return std::tie(e.file, e.line, e.column, e.key, e.message, e.found, e.allowed);
-  };
-  std::sort(errors.begin(), errors.end(),
-            [&](const auto& a, const auto& b) { return rank(a) < rank(b); });
-  const auto end = std::unique(errors.begin(), errors.end(),
-                               [&](const auto& a, const auto& b) { return rank(a) == rank(b); });
-  errors.erase(end, errors.end());
-}
 
 struct ConfigTable::Impl {
   ConfigFile::Impl* file = nullptr;

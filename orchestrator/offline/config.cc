@@ -141,7 +141,7 @@ void read_providers(ConfigTable table, MonitorReading& reading) {
 
 void check_across(ConfigTable& root, MonitorReading& reading) {
   const MonitorConfig& config = reading.config;
-  if (config.services.empty()) {
+  if (!root.has("service")) {
     root.complain("service", "at least one [[service]]", "is missing");
   }
   const bool agents = std::any_of(config.services.begin(), config.services.end(),
