@@ -1,13 +1,15 @@
 // lab-app: a small product of two stores, to be failed over. POST /write with an id as body puts it
 // into MariaDB and Redis and answers 200 when both took it; GET /health answers 200 in either role
-// when both stores answer; GET /count tells how many rows there are.
+// when both stores answer; POST /sick with a number makes /health fail that many times for each
+// address that asks (told by the proxy in X-Real-IP).
 
 #include <mysql.h>
 #include <csignal>
 
 #include <atomic>
 #include <condition_variable>
-#include <cstdio>
+#include <cstdlib>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -50,12 +52,23 @@ class StorePool {
 };
 
 struct App {
+  App(std::string name, StoreAddress address) : site(std::move(name)), pool(std::move(address)) {}
+
   std::string site;
   StorePool pool;
   std::atomic<std::int64_t> mysql_well_at{0};
   std::atomic<std::int64_t> redis_well_at{0};
   std::atomic<int> connections{0};
+  std::mutex sick_mutex;  // Requests run on threads of their own.
+  int sick_times = 0;
+  std::map<std::string, int> sick_left;
 };
+
+bool sick_for(App& app, const std::string& asker) {
+  std::lock_guard hold(app.sick_mutex);
+  auto [left, first] = app.sick_left.emplace(asker, app.sick_times);
+  return left->second > 0 && left->second-- > 0;
+}
 
 // Asks both stores for ever; each on a thread of its own, so that a hanging one hides no other.
 void watch_store(App& app, std::atomic<std::int64_t>& well_at, std::string (Stores::*ping)()) {
@@ -91,7 +104,22 @@ std::string write_answer(App& app, const std::string& id) {
   return why.empty() ? http_answer(200, app.site) : http_answer(503, why);
 }
 
-std::string health_answer(const App& app) {
+std::string sick_answer(App& app, const std::string& times) {
+  std::lock_guard hold(app.sick_mutex);
+  app.sick_times = std::atoi(times.c_str());
+  app.sick_left.clear();
+  return http_answer(200, "sick " + std::to_string(app.sick_times) + " times");
+}
+
+std::string header_of(const std::string& request, const std::string& name) {
+  auto at = request.find("\r\n" + name + ": ");
+  if (at == std::string::npos) return "";
+  at += name.size() + 4;
+  return request.substr(at, request.find("\r\n", at) - at);
+}
+
+std::string health_answer(App& app, const std::string& request) {
+  if (sick_for(app, header_of(request, "X-Real-IP"))) return http_answer(503, "sick as told");
   std::int64_t now = monotonic_ns();
   std::string ill;
   if (now - app.mysql_well_at > kHealthStale) ill += "mysql silent ";
@@ -100,9 +128,10 @@ std::string health_answer(const App& app) {
 }
 
 std::string answer_to(App& app, const std::string& request, std::size_t head_end) {
-  if (request.rfind("GET /health ", 0) == 0) return health_answer(app);
+  if (request.rfind("GET /health ", 0) == 0) return health_answer(app, request);
   if (request.rfind("POST /write ", 0) == 0) return write_answer(app, request.substr(head_end));
-  return http_answer(404, "there is /health and /write");
+  if (request.rfind("POST /sick ", 0) == 0) return sick_answer(app, request.substr(head_end));
+  return http_answer(404, "there is /health, /write and /sick");
 }
 
 std::size_t content_length(const std::string& head) {
@@ -127,7 +156,7 @@ void serve(App& app, Socket socket) {
 
 int run(const Options& options) {
   Socket listener = listen_tcp(host_port(options.text("listen")));
-  App app{options.text("site"), StorePool(store_address(options)), {}, {}, {}};
+  App app(options.text("site"), store_address(options));
   std::thread(watch_store, std::ref(app), std::ref(app.mysql_well_at), &Stores::mysql_ping)
       .detach();
   std::thread(watch_store, std::ref(app), std::ref(app.redis_well_at), &Stores::redis_ping)

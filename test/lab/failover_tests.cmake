@@ -7,3 +7,26 @@ foreach(name app client)
   add_executable(lab-${name} ${CMAKE_CURRENT_LIST_DIR}/${name}.cc)
   target_link_libraries(lab-${name} PRIVATE pm_lab)
 endforeach()
+
+# One test per scenario; `long` ones repeat and take an hour and more (test/run --long).
+find_program(PM_PYTHON python3 PATHS /usr/bin NO_DEFAULT_PATH)
+function(pm_failover name label timeout)
+  add_test(NAME lab-failover-${name}
+    COMMAND ${PM_PYTHON} ${CMAKE_CURRENT_FUNCTION_LIST_DIR}/failover_test.py
+            --bin ${CMAKE_RUNTIME_OUTPUT_DIRECTORY} ${ARGN})
+  set_tests_properties(lab-failover-${name} PROPERTIES LABELS ${label} TIMEOUT ${timeout}
+                       RESOURCE_LOCK laboratory)
+endfunction()
+
+set(pm_failover_scenarios a b c d semi-sync late-applier bind-stopped monitor-cut-off
+    monitor-to-a-cut one-way-loss site-b-down both-down replication-stopped record-edited
+    two-failures paused both-writable first-run agents-upgraded monitor-restarted monitor-down
+    wrong-key dry-run dry-daemon)
+foreach(name ${pm_failover_scenarios})
+  pm_failover(${name} lab 180 ${name})
+endforeach()
+foreach(name a b c d semi-sync)
+  pm_failover(${name}-10-runs long 1800 --runs 10 ${name})
+endforeach()
+pm_failover(replication-stopped-long long 900 replication-stopped-long)
+pm_failover(monitor-down-10min long 1200 monitor-down-10min)

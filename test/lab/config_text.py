@@ -1,0 +1,89 @@
+"""pointsman's configuration files for a pair of sites, as text; see docs/configuration.md."""
+
+import json
+
+
+def _toml(table):
+    return "\n".join(f"{key} = {json.dumps(value)}" for key, value in table.items())
+
+
+def agent_toml(site, settings):
+    """`site` has name, address, mysql, redis; `settings` the rest of the agent's surroundings."""
+    parts = ["[agent]", _toml({
+        "site": site.name, "listen": settings["listen"], "state_dir": settings["state_dir"],
+        "control": settings["control"], "monitors": ["monitor"]})]
+    parts += ["[tls]", _toml(settings["tls"])]
+    parts += ["[[service]]", _toml({"name": settings["service"], "peer": settings["peer"]})]
+    parts += ["[service.mysql]", _toml({
+        "socket": str(site.mysql.socket), "user": "pointsman",
+        "password_file": settings["mysql_password_file"], "replication_user": "repl",
+        "replication_password_file": settings["repl_password_file"],
+        "advertise": f"{site.mysql.address}:{site.mysql.port}"})]
+    parts += ["[service.redis]", _toml({
+        "address": f"{site.redis.address}:{site.redis.port}",
+        "advertise": f"{site.redis.address}:{site.redis.port}"})]
+    if settings.get("deadman"):
+        parts += ["[service.deadman]", _toml(settings["deadman"])]
+    for unit in settings["units"]:
+        parts += ["[[service.unit]]", _toml(unit)]
+    return "\n".join(parts) + "\n"
+
+
+def monitor_toml(monitor, provider, service, sites):
+    """Tables of section [monitor], the provider `corp`, [[service]] and its sites."""
+    own = {key: value for key, value in service.items() if not isinstance(value, dict)}
+    record = {"provider": "corp", "zone": "example.test", "name": "api.example.test", "type": "A"}
+    parts = ["[monitor]", _toml(monitor["monitor"])]
+    if monitor.get("web"):
+        parts += ["[web]", _toml(monitor["web"])]
+    parts += ["[tls]", _toml(monitor["tls"])]
+    parts += ["[provider.corp]", _toml({"type": "rfc2136", "server": provider["server"]})]
+    parts += ["[[service]]", _toml(own)]
+    parts += ["[[service.record]]", _toml(record | provider.get("record", {}))]
+    parts += ["[[service.probe]]", _toml(service["probe"])]
+    for site in sites:
+        parts += ["[[service.site]]", _toml(site)]
+    return "\n".join(parts) + "\n"
+
+
+def credentials_toml(bind, tokens=None):
+    text = "[corp]\n" + _toml({"key": bind.key, "algorithm": "hmac-sha256",
+                               "secret": bind.secret}) + "\n"
+    if tokens:
+        text += "[web.tokens]\n" + _toml(tokens) + "\n"
+    return text
+
+
+UNIT_SCRIPT = """#!/bin/bash
+# A unit without systemd: {name} start|stop|status, by a recorded process id.
+pidfile={folder}/{name}.pid
+running() {{ [ -s $pidfile ] && kill -0 "$(cat $pidfile)" 2>/dev/null; }}
+case $1 in
+  start)
+    running && exit 0
+    setsid {command} >>{folder}/{name}.log 2>&1 </dev/null &
+    echo $! >$pidfile ;;
+  stop)
+    running || exit 0
+    kill "$(cat $pidfile)"
+    for _ in $(seq 50); do running || exit 0; sleep 0.1; done
+    kill -9 "$(cat $pidfile)" ;;
+  status) running ;;
+  *) echo "usage: $0 start|stop|status" >&2; exit 2 ;;
+esac
+"""
+
+
+def write_unit(folder, name, command):
+    """The script and the [[service.unit]] table of a unit that is started by argument lists."""
+    script = folder / name
+    script.write_text(UNIT_SCRIPT.format(folder=folder, name=name, command=command))
+    script.chmod(0o755)
+    argv = {verb: [str(script), verb] for verb in ("start", "stop", "status")}
+    return {"name": name, **argv}
+
+
+def secret_file(path, content):
+    path.write_text(content)
+    path.chmod(0o600)
+    return str(path)

@@ -1,0 +1,209 @@
+"""Failovers that must happen: each function makes one fault and gives back an Outcome."""
+
+import dataclasses
+import signal
+import time
+
+import measure
+from lab import Lab, LabError, now, wait_until
+
+
+@dataclasses.dataclass
+class Outcome:
+    """What one run showed; times are seconds from the fault, None when it never happened."""
+    name: str
+    answer_s: float | None = None      # The authoritative answer had changed.
+    write_s: float | None = None       # site-b had taken its first write.
+    closed_s: float | None = None      # site-a had taken its last one.
+    acknowledged: int = 0
+    lost_mysql: int = 0
+    lost_redis: int = 0
+    problems: list = dataclasses.field(default_factory=list)
+    notes: list = dataclasses.field(default_factory=list)
+    timeline: list = dataclasses.field(default_factory=list)
+
+    def must(self, holds, sentence):
+        if not holds:
+            self.problems.append(sentence)
+
+
+# Seconds within which a median must lie: the answer, the first write at site-b.
+LIMITS = {"a": (2.0, 3.0), "b": (3.5, 6.5), "c": (3.5, 6.5), "d": (3.5, 6.5)}
+
+
+def live_lab(binaries, **options):
+    """A laboratory under load in which a failover could be made at any moment."""
+    lab = Lab(binaries, **options)
+    lab.__enter__()
+    try:
+        lab.start_sites()
+        lab.start_pointsman()
+        lab.wait_steady()
+        lab.start_load()
+        lab.wait_ready_to_move()
+        time.sleep(2.0)
+        return lab
+    except BaseException as error:
+        lab.__exit__(type(error), error, None)
+        raise
+
+
+def moved(lab, outcome, fault_at, within):
+    """Waits for the end of the failover, stops the load and measures."""
+    try:
+        wait_until("site-b takes writes by name", within, lambda: measure.first_answer(
+            lab, "site-b", fault_at) and measure.first_taken(lab, "site-b", fault_at), every=0.1)
+        lab.wait_steady("site-b", within=20)
+    except LabError as error:
+        outcome.problems.append(str(error))
+    time.sleep(1.0)
+    lab.stop_load()
+    since = lambda at: None if at is None else round(at - fault_at, 3)  # noqa: E731
+    outcome.answer_s = since(measure.first_answer(lab, "site-b", fault_at))
+    outcome.write_s = since(measure.first_taken(lab, "site-b", fault_at))
+    outcome.closed_s = since(measure.last_taken(lab, "site-a"))
+    outcome.problems += measure.two_writers(lab)
+    outcome.timeline = timeline(lab, fault_at)
+    count_losses(lab, outcome)
+
+
+def count_losses(lab, outcome):
+    lost = measure.lost_writes(lab, lab.b, now())
+    outcome.acknowledged = lost["acknowledged"]
+    outcome.lost_mysql, outcome.lost_redis = len(lost["mysql"]), len(lost["redis"])
+
+
+def timeline(lab, fault_at):
+    """pointsman's own account of the move beside what was seen from outside."""
+    seen = [(round(at - fault_at, 3), f"seen: the name leads to {to}")
+            for at, to in measure.answers(lab) if at >= fault_at]
+    for letter in "ab":
+        for store in ("mysql", "redis"):
+            for _, at, state in measure.states(lab, f"site-{letter}", "watch", f"S {store}"):
+                if at >= fault_at:
+                    seen.append((round(at - fault_at, 3), f"seen: site-{letter} {store} {state}"))
+    for site in ("site-a", "site-b"):
+        at = (measure.last_taken if site == "site-a" else measure.first_taken)(lab, site, *(
+            [] if site == "site-a" else [fault_at]))
+        if at is not None:
+            word = "last" if site == "site-a" else "first"
+            seen.append((round(at - fault_at, 3), f"seen: {word} write taken by {site}"))
+    return sorted(seen)
+
+
+def received_is_kept(lab, outcome, position):
+    """site-b applied all that it had received before it wrote a transaction of its own."""
+    received, own = measure.sequence(position), measure.first_own_sequence(lab.b)
+    outcome.must(own is None or own == received + 1,
+                 f"site-b had received up to {received} but went on with {own}")
+    outcome.notes.append(f"received {received}, went on with {own}")
+
+
+def scenario_a(binaries):
+    """The HTTP service is killed; the agent and the stores live."""
+    outcome, lab = Outcome("a"), live_lab(binaries)
+    with entered(lab):
+        fault_at = now()
+        lab.a.kill_http()
+        moved(lab, outcome, fault_at, 15)
+    return outcome
+
+
+def scenario_b(binaries, **options):
+    """The link of site-a is cut."""
+    outcome, lab = Outcome("b"), live_lab(binaries, **options)
+    with entered(lab):
+        fault_at = now()
+        lab.net.cut_site("site-a")
+        time.sleep(1.0)
+        position = measure.received_position(lab.b)
+        moved(lab, outcome, fault_at, 20)
+        received_is_kept(lab, outcome, position)
+    return outcome
+
+
+def scenario_semi_sync(binaries):
+    """As b, with semi-synchronous replication: no acknowledged write may be missing."""
+    outcome = scenario_b(binaries, semi_sync=True)
+    outcome.name = "semi-sync"
+    outcome.must(outcome.lost_mysql == 0, f"{outcome.lost_mysql} writes lost in MariaDB")
+    return outcome
+
+
+def scenario_late_applier(binaries):
+    """As b, while site-b applies two seconds late: what it had received must not be lost."""
+    outcome, lab = Outcome("late-applier"), live_lab(binaries)
+    with entered(lab):
+        lab.b.mysql.sql("STOP SLAVE; CHANGE MASTER TO MASTER_DELAY=2; START SLAVE")
+        wait_until("site-b follows", 10, lab.b.mysql.following)
+        time.sleep(4.0)
+        fault_at = now()
+        lab.net.cut_site("site-a")
+        time.sleep(1.0)
+        position = measure.received_position(lab.b)
+        moved(lab, outcome, fault_at, 20)
+        received_is_kept(lab, outcome, position)
+    return outcome
+
+
+def scenario_c(binaries):
+    """MariaDB of site-a is frozen, everything else lives; it wakes when the move is over."""
+    outcome, lab = Outcome("c"), live_lab(binaries)
+    with entered(lab):
+        fault_at = now()
+        lab.a.mysql.process.send(signal.SIGSTOP)
+        time.sleep(1.0)
+        position = measure.received_position(lab.b)
+        wait_until("site-b takes writes", 20,
+                   lambda: measure.first_taken(lab, "site-b", fault_at), every=0.1)
+        lab.a.mysql.process.send(signal.SIGCONT)
+        moved(lab, outcome, fault_at, 20)
+        received_is_kept(lab, outcome, position)
+    return outcome
+
+
+def scenario_d(binaries):
+    """The agent of site-a is frozen and its link cut: only the kernel can close the site."""
+    outcome, lab = Outcome("d"), live_lab(binaries)
+    with entered(lab):
+        fault_at = now()
+        lab.a.agent.send(signal.SIGSTOP)
+        lab.net.cut_site("site-a")
+        moved(lab, outcome, fault_at, 20)
+        outcome.must(outcome.closed_s is not None and outcome.write_s is not None
+                     and outcome.closed_s < outcome.write_s, "the dead-man switch was late")
+    return outcome
+
+
+def scenario_bind_stopped(binaries):
+    """BIND is frozen during the move: promotion goes on, publishing follows when BIND wakes."""
+    outcome, lab = Outcome("bind-stopped"), live_lab(binaries)
+    with entered(lab):
+        fault_at = now()
+        lab.bind.process.send(signal.SIGSTOP)
+        lab.net.cut_site("site-a")
+        wait_until("site-b takes writes", 20,
+                   lambda: measure.first_taken(lab, "site-b", fault_at), every=0.1)
+        took = measure.first_taken(lab, "site-b", fault_at) - fault_at
+        outcome.must(took < 10.5, f"site-b took writes only after {took:.1f} s")
+        phase = lab.status().get("phase")
+        lab.bind.process.send(signal.SIGCONT)
+        woke = now()
+        moved(lab, outcome, fault_at, 30)
+        answer = (outcome.answer_s or 99) + fault_at - woke
+        outcome.notes.append(f"phase while BIND slept: {phase}; answer {answer:.2f} s after waking")
+        outcome.must(answer < 6, f"published only {answer:.1f} s after BIND woke")
+    return outcome
+
+
+class entered:
+    """A laboratory that live_lab() has entered already."""
+
+    def __init__(self, lab):
+        self.lab = lab
+
+    def __enter__(self):
+        return self.lab
+
+    def __exit__(self, kind, error, trace):
+        self.lab.__exit__(kind, error, trace)
