@@ -41,7 +41,8 @@ struct StoreReport {
 
 // Where a replica shall follow.
 struct FollowTarget {
-  std::string source;  // "host:port" the peer advertises.
+  std::string source;    // "host:port" the peer advertises.
+  bool discard = false;  // A person gave up what only this store holds, where the product can.
 };
 
 enum class FenceDepth {

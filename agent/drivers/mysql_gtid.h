@@ -1,0 +1,40 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+
+// GTID positions of MariaDB, "domain-server-sequence" per domain, as sets: position n of a domain
+// stands for everything in it up to n. Pure.
+
+namespace pointsman {
+
+struct Gtid {
+  std::uint32_t server = 0;
+  std::uint64_t sequence = 0;
+
+  bool operator==(const Gtid&) const = default;
+};
+
+using GtidPosition = std::map<std::uint32_t, Gtid>;  // By domain.
+
+// nullopt when `text` is no such position (one of MySQL, say). "" is the empty position. Of several
+// entries of a domain, as @@gtid_binlog_state has them, the highest sequence stands.
+std::optional<GtidPosition> parse_gtid(const std::string& text);
+
+std::string to_text(const GtidPosition& position);  // "0-1-100,1-2-7", by domain.
+
+// Per domain the further one.
+GtidPosition join(const GtidPosition& a, const GtidPosition& b);
+
+// Whether `whole` holds all of `part`. An equal sequence written by another server is another
+// transaction: not held.
+bool holds(const GtidPosition& whole, const GtidPosition& part);
+
+// What server `own` wrote here (`binlog_state`: last entry per domain and server) beyond what it
+// was given by its source or was set to start from (`given`).
+GtidPosition errant_of(const std::string& binlog_state, std::uint32_t own,
+                       const GtidPosition& given);
+
+}  // namespace pointsman
