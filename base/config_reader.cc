@@ -78,6 +78,10 @@ std::string shown(const toml::node& node, Secrecy secrecy) {
   if (const auto* number = node.as_floating_point()) return fmt::format("{}", **number);
   if (const auto* truth = node.as_boolean()) return **truth ? "true" : "false";
   const auto* list = node.as_array();
+  if (list != nullptr && list->empty()) return "[]";
+  if (list != nullptr && list->is_homogeneous<toml::table>()) {
+    return fmt::format("{} table{}", list->size(), list->size() == 1 ? "" : "s");
+  }
   if (list != nullptr && list->is_homogeneous<std::string>()) return shown_list(*list);
   if (list != nullptr && list->is_homogeneous<std::int64_t>()) return shown_list(*list);
   return kind_of(node);

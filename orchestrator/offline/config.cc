@@ -160,6 +160,7 @@ ConfigOutcome<MonitorConfig> read_monitor_config(const std::string& path, bool w
   if (!file) return outcome;
   MonitorReading reading;
   reading.with_credentials = with_credentials;
+  reading.errors = &outcome.errors;
   MonitorConfig& config = reading.config;
   config.file = path;
   ConfigTable root = file->root();

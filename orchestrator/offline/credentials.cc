@@ -1,8 +1,13 @@
 #include <fmt/format.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
 #include <memory>
+#include <set>
 
 #include "base/clock.h"
 #include "base/secret_file.h"
@@ -32,7 +37,10 @@ void read_tokens(ConfigTable web, WebSettings& settings) {
 }
 
 void fill_from(ConfigTable root, MonitorReading& reading) {
+  std::set<std::string> known{"web", "cluster", "heartbeat"};
+  known.insert(reading.notice_names.begin(), reading.notice_names.end());
   for (ProviderSettings& provider : reading.config.providers) {
+    known.insert(provider.name);
     ConfigTable section = root.table(provider.name);
     if (section.present()) provider.credentials = section.all_texts();
   }
@@ -42,7 +50,37 @@ void fill_from(ConfigTable root, MonitorReading& reading) {
   ConfigTable web = root.table("web");
   WebSettings unused;
   read_tokens(web, reading.config.web ? *reading.config.web : unused);
+  for (const std::string& name : root.subtable_names()) {
+    if (known.count(name) != 0) continue;
+    root.table(name);
+    const std::string near = nearest_word(name, {known.begin(), known.end()});
+    root.complain(name, "",
+                  near.empty() ? "nothing in the configuration has this name"
+                               : fmt::format("nothing in the configuration has this "
+                                             "name; did you mean \"{}\"?",
+                                             near));
+  }
   root.finish();
+}
+
+// Mode 0600 or 0400 and ours, or laid by systemd into its own guarded folder.
+Result<void> check_private(const std::string& path) {
+  struct stat status {};
+  if (stat(path.c_str(), &status) != 0) {
+    return {ErrorCode::kNotFound, fmt::format("{}: {}", path, std::strerror(errno))};
+  }
+  const char* given = std::getenv("CREDENTIALS_DIRECTORY");
+  if (given != nullptr && *given != '\0' && path.rfind(std::string(given) + "/", 0) == 0) return {};
+  if ((status.st_mode & 07177) != 0) {
+    return {ErrorCode::kRefused,
+            fmt::format("{} has mode {:04o}, so others may reach it; chmod 600 {}", path,
+                        status.st_mode & 07777, path)};
+  }
+  if (geteuid() != 0 && status.st_uid != geteuid()) {
+    return {ErrorCode::kRefused, fmt::format("{} belongs to user {}; chown {} {}", path,
+                                             status.st_uid, geteuid(), path)};
+  }
+  return {};
 }
 
 // The makers know their keys; their errors name key, found and allowed, and no secret.
@@ -73,7 +111,7 @@ void read_credentials(ConfigTable& root, MonitorReading& reading,
   // A file that nobody named need not be there: not every provider wants a secret.
   const bool there = access(config.credentials.c_str(), F_OK) == 0;
   if (there || monitor.has("credentials")) {
-    const auto guarded = check_secret(config.file, name);
+    const auto guarded = check_private(config.credentials);
     if (!guarded) {
       monitor.complain("credentials", "a file that only the daemon's user can read",
                        guarded.error().message);

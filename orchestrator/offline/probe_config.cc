@@ -100,7 +100,10 @@ void check_url(ConfigTable& table, const ProbeSpec& shape, const ServiceSettings
   }
 }
 
-void check_filled(ConfigTable& table, const ProbeSpec& shape, const ServiceSettings& service) {
+// What a key by itself cannot tell is asked of the probe's maker, unless the cause is told already.
+void check_filled(ConfigTable& table, const ProbeSpec& shape, const ServiceSettings& service,
+                  const MonitorReading& reading) {
+  const bool sound = reading.errors->size() == reading.errors_before_service;
   for (const SiteSettings& site : service.sites) {
     const bool v6 = asks_ipv6(shape, site);
     if ((v6 ? site.address6 : site.address).empty()) {
@@ -108,6 +111,7 @@ void check_filled(ConfigTable& table, const ProbeSpec& shape, const ServiceSetti
                      fmt::format("site \"{}\" has no {}", site.name, v6 ? "address6" : "address"));
       continue;
     }
+    if (!sound) continue;
     ProbeSpec spec = spec_for(service, shape, site);
     spec.name = fmt::format("{}/{}/{}", service.name, site.name, service.probes.size());
     const auto made = make_probe(spec);
@@ -143,7 +147,7 @@ ProbeSettings read_probe(ConfigTable table, const ServiceSettings& service,
     if (!table.has("port")) table.complain("port", "a port from 1 to 65535", "is missing");
     sound = shape.port > 0;
   }
-  if (sound) check_filled(table, shape, service);
+  if (sound) check_filled(table, shape, service, reading);
   table.finish();
   return {shape};
 }

@@ -19,6 +19,8 @@ struct MonitorReading {
   std::map<std::string, std::string> record_owners;             // "name type" -> service.
   std::vector<std::string> notice_names;
   bool with_credentials = true;
+  const std::vector<ConfigError>* errors = nullptr;  // All so far.
+  std::size_t errors_before_service = 0;
 
   void warn(const ConfigTable& table, std::string_view key, const std::string& text) {
     warnings.push_back(table.where(key) + ": " + text);

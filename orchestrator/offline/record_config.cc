@@ -55,7 +55,8 @@ std::vector<std::string> listed_values(ConfigTable& table, const std::string& si
     table.complain(site, "each value once");
   }
   if (values.empty() || (type == "CNAME" && values.size() > 1)) {
-    table.complain(site, type == "CNAME" ? "exactly one host name" : "at least one value");
+    table.complain(site, type == "CNAME" ? "exactly one host name" : "at least one value",
+                   table.has(site) ? "" : "is missing");
   }
   return values;
 }

@@ -71,12 +71,6 @@ void check_probing(ConfigTable& table, const ServiceSettings& service) {
     table.complain("suspect_interval", fmt::format("at most interval ({}): in doubt, ask faster",
                                                    show(service.interval)));
   }
-  // A burst that lasts longer than the plain schedule would make doubt slower than patience.
-  if (service.fall > 1 && service.timeout < service.suspect_interval) {
-    table.complain("timeout",
-                   fmt::format("at least suspect_interval ({})", show(service.suspect_interval)),
-                   "an attempt is in doubt before it times out");
-  }
 }
 
 void warn_of_goals(ConfigTable& table, const ServiceSettings& service, MonitorReading& reading) {
@@ -141,7 +135,7 @@ void check_sites(ConfigTable& table, std::vector<ConfigTable>& sites,
                  const ServiceSettings& service, MonitorReading& reading) {
   if (service.sites.size() != 2 || sites.size() != 2) {
     table.complain("site", "exactly two [[service.site]]",
-                   fmt::format("{} given", service.sites.size()));
+                   service.sites.empty() ? "is missing" : "");
     return;
   }
   const SiteSettings& a = service.sites[0];

@@ -48,7 +48,7 @@ void read_quorum(ConfigTable& table, ServiceSettings& service) {
   const int observers = service.has_agents() ? 2 : 1;
   service.quorum = small(table, "quorum", observers, 100);
   if (service.quorum <= observers) return;
-  table.complain("quorum", fmt::format("1 to {}", observers),
+  table.complain("quorum", observers == 1 ? "1" : "1 or 2",
                  service.has_agents()
                      ? "more than the observers there are: the monitor and the standby's agent"
                      : "without agents the monitor is the only observer");
@@ -115,6 +115,7 @@ SiteSettings read_site(ConfigTable table, MonitorReading& reading) {
 
 void read_service(ConfigTable table, MonitorReading& reading) {
   ServiceSettings service;
+  reading.errors_before_service = reading.errors->size();
   service.name = table.required_text("name");
   expect_plain_name(table, "name", service.name);
   for (const ServiceSettings& other : reading.config.services) {
