@@ -25,8 +25,11 @@ constexpr const char* kPrivilegesQuery =
     "IS NOT NULL)";
 
 // Without PROCESS the list of clients shows our own only, and a fence would silently kill nobody.
-constexpr const char* kPrivileges[] = {"PROCESS", "CONNECTION ADMIN", "READ_ONLY ADMIN",
-                                       "REPLICATION SLAVE ADMIN"};
+const std::vector<std::string> kFencePrivileges = {"PROCESS", "CONNECTION ADMIN",
+                                                   "READ_ONLY ADMIN"};
+const std::vector<std::string> kMovePrivileges = {"PROCESS",         "CONNECTION ADMIN",
+                                                  "READ_ONLY ADMIN", "REPLICATION SLAVE ADMIN",
+                                                  "SLAVE MONITOR",   "RELOAD"};
 
 template <typename N>
 N number(const std::string& text) {
@@ -160,28 +163,29 @@ Result<void> MysqlDriver::command(const std::string& sql, Instant deadline) {
   }
 }
 
-Result<void> MysqlDriver::need_privileges(Instant deadline) {
-  if (privileges_known_) return {};
+Result<void> MysqlDriver::need_privileges(bool move, Instant deadline) {
   auto rows = main_.run(kPrivilegesQuery, deadline);
   if (!rows) return rows.error();
   std::string missing;
-  for (const char* wanted : kPrivileges) {
+  for (const auto& wanted : move ? kMovePrivileges : kFencePrivileges) {
     const bool there = std::any_of(rows->rows.begin(), rows->rows.end(),
                                    [&](const MysqlRow& row) { return row[0] == wanted; });
-    if (!there) missing += (missing.empty() ? "" : ", ") + std::string(wanted);
+    if (!there) missing += (missing.empty() ? "" : ", ") + wanted;
   }
-  if (!missing.empty()) {
-    return {ErrorCode::kRefused, fmt::format("mysql: user {} lacks rights: GRANT {} ON *.* TO it",
-                                             settings_.user, missing)};
-  }
-  privileges_known_ = true;
-  return {};
+  if (missing.empty()) return {};
+  return {ErrorCode::kRefused, fmt::format("mysql: user {} lacks rights: GRANT {} ON *.* TO it",
+                                           settings_.user, missing)};
 }
 
 Result<void> MysqlDriver::fence(FenceDepth, Duration within) {
   const Instant deadline = system_clock().now() + within;
-  auto closed = need_privileges(deadline);
-  if (closed) closed = close_writes(deadline);
+  auto closed = need_privileges(false, deadline);
+  if (closed) {
+    closed = close_writes(deadline);
+  } else if (closed.error().code == ErrorCode::kRefused) {
+    // Half a fence is better than none, but it is no success.
+    (void)command("SET GLOBAL read_only=1", deadline);
+  }
   // No server process: nobody is there to acknowledge a write.
   if (!closed && closed.error().code == ErrorCode::kNotFound) return {};
   return closed;
@@ -282,7 +286,7 @@ Result<void> MysqlDriver::keep_standby(Duration within) {
   auto rows = main_.run("SELECT @@global.read_only AS read_only", deadline);
   if (!rows) return rows.error();
   if (rows->at(0, "read_only") != "0") return {};
-  RETURN_IF_ERROR(need_privileges(deadline));
+  RETURN_IF_ERROR(need_privileges(false, deadline));
   return close_writes(deadline);
 }
 

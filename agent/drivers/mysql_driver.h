@@ -70,7 +70,8 @@ class MysqlDriver : public Driver {
   Result<MysqlState> read_state(Instant deadline);
   Result<void> read_replication(MysqlState& state, Instant deadline);
   Result<void> command(const std::string& sql, Instant deadline);
-  Result<void> need_privileges(Instant deadline);
+  // kRefused names the GRANT that is missing, for a fence or for a move as well.
+  Result<void> need_privileges(bool move, Instant deadline);
 
   // Fencing (mysql_driver.cc).
   Result<void> close_writes(Instant deadline);
@@ -94,7 +95,6 @@ class MysqlDriver : public Driver {
   // Two connections are kept: one for statements that may wait, one to watch and to kill by.
   MysqlConnection main_;
   MysqlConnection second_;
-  bool privileges_known_ = false;
 };
 
 }  // namespace pointsman

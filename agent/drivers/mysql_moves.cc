@@ -54,7 +54,7 @@ Result<void> MysqlDriver::promote(Duration within) {
   const Instant deadline = system_clock().now() + within;
   auto state = read_state(deadline);
   if (!state) return state.error();
-  RETURN_IF_ERROR(need_privileges(deadline));
+  RETURN_IF_ERROR(need_privileges(true, deadline));
   if (state->replica()) RETURN_IF_ERROR(leave_source(*state, deadline));
   if (state->semi_sync_source) RETURN_IF_ERROR(stand_alone(deadline));
   if (!state->read_only) return {};
@@ -147,7 +147,7 @@ Result<void> MysqlDriver::follow(const FollowTarget& target, Duration within) {
   auto state = read_state(deadline);
   if (!state) return state.error();
   RETURN_IF_ERROR(refuse_several(*state));
-  RETURN_IF_ERROR(need_privileges(deadline));
+  RETURN_IF_ERROR(need_privileges(true, deadline));
   if (!state->read_only) RETURN_IF_ERROR(close_writes(deadline));
   const bool there = state->host == source->host && state->port == source->port &&
                      state->using_gtid == "Slave_Pos" && state->applier && state->receiving();
