@@ -37,9 +37,9 @@ def monitor_toml(monitor, provider, service, sites):
     if monitor.get("web"):
         parts += ["[web]", _toml(monitor["web"])]
     parts += ["[tls]", _toml(monitor["tls"])]
-    parts += ["[provider.corp]", _toml({"type": "rfc2136", "server": provider["server"]})]
+    parts += ["[provider.corp]", _toml({"type": "rfc2136"} | provider)]
     parts += ["[[service]]", _toml(own)]
-    parts += ["[[service.record]]", _toml(record | provider.get("record", {}))]
+    parts += ["[[service.record]]", _toml(record)]
     parts += ["[[service.probe]]", _toml(service["probe"])]
     for site in sites:
         parts += ["[[service.site]]", _toml(site)]
@@ -55,19 +55,23 @@ def credentials_toml(bind, tokens=None):
 
 
 UNIT_SCRIPT = """#!/bin/bash
-# A unit without systemd: {name} start|stop|status, by a recorded process id.
+# A unit without systemd: {name} start|stop|status. A process is known by its id and start time, so
+# that an id used again by another program is never taken for ours.
 pidfile={folder}/{name}.pid
-running() {{ [ -s $pidfile ] && kill -0 "$(cat $pidfile)" 2>/dev/null; }}
+started() {{ sed 's/.*) //' "/proc/$1/stat" 2>/dev/null | awk '$1 != "Z" {{print $20}}'; }}
+running() {{
+  [ -s $pidfile ] && read -r pid at <$pidfile && [ -n "$at" ] && [ "$(started "$pid")" = "$at" ]
+}}
 case $1 in
   start)
     running && exit 0
     setsid {command} >>{folder}/{name}.log 2>&1 </dev/null &
-    echo $! >$pidfile ;;
+    echo "$! $(started $!)" >$pidfile ;;
   stop)
     running || exit 0
-    kill "$(cat $pidfile)"
+    kill "$pid"
     for _ in $(seq 50); do running || exit 0; sleep 0.1; done
-    kill -9 "$(cat $pidfile)" ;;
+    kill -9 "$pid" ;;
   status) running ;;
   *) echo "usage: $0 start|stop|status" >&2; exit 2 ;;
 esac
