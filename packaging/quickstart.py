@@ -20,7 +20,7 @@ from servers import (App, Bind, LabError, MariaDb, Place, Redis, log_tail,  # no
 
 SERVICE = "im-api"
 SITES = {"site-a": "127.0.1.1", "site-b": "127.0.2.1"}
-DNS = "127.0.3.1"
+DNS = "127.0.0.1"  # BIND serves only addresses that an interface has, not all of 127/8.
 WEB = "127.0.0.1"
 
 
@@ -39,8 +39,8 @@ class Site:
     def __init__(self, state, name, number, ports):
         self.name, self.address = name, SITES[name]
         self.place = Place(state / name, outlive=True)
-        self.mysql = MariaDb(self.place, self.address, ports["mysql"], number)
-        self.redis = Redis(self.place, self.address, ports["redis"])
+        self.mysql = MariaDb(self.place, self.address, ports["MariaDB"], number)
+        self.redis = Redis(self.place, self.address, ports["Redis"])
         self.app = App(self.place, name, f"{self.address}:{ports['app']}", self.mysql, self.redis)
         self.agent = None
 
@@ -77,8 +77,8 @@ class Quickstart:
     def start(self):
         addresses = list(SITES.values())
         self.ports = {what: choose_port(addresses, port, what) for what, port in
-                      (("mysql", 3306), ("redis", 6379), ("app", 8080), ("agent", 7443))}
-        self.ports["dns"] = choose_port([DNS], 53, "DNS")
+                      (("MariaDB", 3306), ("Redis", 6379), ("app", 8080), ("agent", 7443))}
+        self.ports["dns"] = choose_port([DNS], 5300, "DNS")
         self.ports["web"] = choose_port([WEB], 8780, "the API")
         self.sites = [Site(self.state, name, 201 + i, self.ports) for i, name in enumerate(SITES)]
         self.a, self.b = self.sites

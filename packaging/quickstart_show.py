@@ -29,8 +29,8 @@ def print_command(done, shown):
 def print_sites(quickstart):
     ports = quickstart.ports
     for site, role in ((quickstart.a, "primary"), (quickstart.b, "standby")):
-        print(f"  {site.name:8} {site.address:10} app :{ports['app']}  MariaDB :{ports['mysql']}"
-              f"  Redis :{ports['redis']}  agent :{ports['agent']}  {role}")
+        print(f"  {site.name:8} {site.address:10} app :{ports['app']}  MariaDB :{ports['MariaDB']}"
+              f"  Redis :{ports['Redis']}  agent :{ports['agent']}  {role}")
     print(f"  dns      {quickstart.bind.address:10} BIND :{ports['dns']} (UPDATE with TSIG), "
           f"api.example.test A {quickstart.a.address}, TTL 60")
     print(f"  monitor  127.0.0.1  pointsmand, API http://127.0.0.1:{ports['web']}"

@@ -151,13 +151,16 @@ def log_tail(place, name, lines=8):
 
 
 def port_free(address, port):
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as tcp:
-        tcp.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            tcp.bind((address, port))
-            return True
-        except OSError:
-            return False
+    """Neither TCP nor UDP has a listener there."""
+    for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
+        with socket.socket(socket.AF_INET, kind) as probe:
+            if kind == socket.SOCK_STREAM:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((address, port))
+            except OSError:
+                return False
+    return True
 
 
 # The account `pointsman` may do what the driver needs and no more; `app` is a plain user, so that
