@@ -1,6 +1,7 @@
 #include "base/dns_wire.h"
 
 #include <array>
+#include <optional>
 
 #include <fmt/format.h>
 
@@ -15,34 +16,38 @@ Error malformed(std::string_view what, std::size_t at) {
   return {ErrorCode::kInvalid, fmt::format("malformed DNS message: {} at byte {}", what, at)};
 }
 
-// Names inside rdata may be compressed too: where they stand, for the types that may do so.
-struct RdataNames {
-  std::size_t skip;
-  int count;
+// Rdata that ldns would take in any length, or whose names may be compressed too.
+struct RdataShape {
+  std::size_t before = 0;  // Bytes, then names, then bytes; nothing else.
+  int names = 0;
+  std::size_t after = 0;
 };
-RdataNames names_in(std::uint16_t type) {
+std::optional<RdataShape> shape_of(std::uint16_t type) {
   constexpr std::uint16_t kPtr = 12, kMx = 15;
   switch (type) {
+    case kDnsA: return RdataShape{4, 0, 0};
+    case kDnsAaaa: return RdataShape{16, 0, 0};
     case kDnsNs:
     case kDnsCname:
-    case kPtr: return {0, 1};
-    case kDnsSoa: return {0, 2};
-    case kMx: return {2, 1};
-    default: return {0, 0};
+    case kPtr: return RdataShape{0, 1, 0};
+    case kDnsSoa: return RdataShape{0, 2, 20};
+    case kMx: return RdataShape{2, 1, 0};
+    default: return std::nullopt;
   }
 }
 
-Result<void> check_rdata_names(std::string_view bytes, const WireRecord& record) {
-  const RdataNames names = names_in(record.type);
+Result<void> check_rdata(std::string_view bytes, const WireRecord& record) {
+  const auto shape = shape_of(record.type);
   // An UPDATE names types without data.
-  if (names.count == 0 || record.rdata_bytes == 0) return {};
+  if (!shape || record.rdata_bytes == 0) return {};
   const std::size_t end = record.rdata + record.rdata_bytes;
-  std::size_t at = record.rdata + names.skip;
-  for (int i = 0; i < names.count; ++i) {
+  std::size_t at = record.rdata + shape->before;
+  for (int i = 0; i < shape->names; ++i) {
     if (at >= end) return malformed("rdata ends within a name", at);
     auto name = read_name(bytes.substr(0, end), at);
     if (!name.ok()) return name.error();
   }
+  if (at + shape->after != end) return malformed("rdata of a wrong length", record.rdata);
   return {};
 }
 
@@ -65,7 +70,7 @@ Result<WireRecord> scan_record(std::string_view bytes, int section, std::size_t&
   record.rdata = at;
   if (bytes.size() - at < record.rdata_bytes) return malformed("rdata is cut off", at);
   at += record.rdata_bytes;
-  RETURN_IF_ERROR(check_rdata_names(bytes, record));
+  RETURN_IF_ERROR(check_rdata(bytes, record));
   return record;
 }
 

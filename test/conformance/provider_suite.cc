@@ -1,0 +1,205 @@
+#include "test/conformance/provider_suite.h"
+
+#include <doctest/doctest.h>
+
+namespace pointsman {
+namespace {
+
+constexpr Duration kWithin = 5s;
+constexpr std::chrono::seconds kTtl(60);
+const std::string kOld = "im-api 41 hz";
+const std::string kNew = "im-api 42 sh";
+
+Change change_of(const RecordKey& key, std::vector<std::string> desired,
+                 std::vector<std::string> expected) {
+  return {key, std::move(desired), kTtl, kNew, std::move(expected), {"", kOld}};
+}
+
+// Asks for the change twice and sees that the account shows it and that the second writes nothing.
+void succeed_twice(ProviderBench& bench, const Change& change) {
+  const auto first = bench.provider().replace(change, kWithin);
+  if (!first.ok()) FAIL_CHECK(first.error().message);
+  const RecordSet live = bench.get(change.key);
+  CHECK_EQ(live.values, change.desired);
+  CHECK_EQ(live.ttl, change.ttl);
+  CHECK_EQ(live.mark, change.mark);
+  const long before = bench.changes();
+  const auto again = bench.provider().replace(change, kWithin);
+  if (!again.ok()) FAIL_CHECK(again.error().message);
+  CHECK_EQ(bench.changes(), before);
+  const auto rendered = bench.provider().render(change, kWithin);
+  REQUIRE(rendered.ok());
+  CHECK(rendered->empty());
+}
+
+void fail_twice(ProviderBench& bench, const Change& change, ErrorCode code) {
+  const long before = bench.changes();
+  for (int run = 0; run < 2; ++run) {
+    const auto result = bench.provider().replace(change, kWithin);
+    REQUIRE_FALSE(result.ok());
+    CHECK_EQ(result.error().code, code);
+    CHECK_FALSE(result.error().message.empty());
+    const auto rendered = bench.provider().render(change, kWithin);
+    REQUIRE_FALSE(rendered.ok());
+    CHECK_EQ(rendered.error().code, code);
+  }
+  CHECK_EQ(bench.changes(), before);
+}
+
+void case_absent_set(ProviderBench& bench) {
+  const RecordKey key = bench.fresh_key("A");
+  const auto absent = bench.provider().read(key, kWithin);
+  REQUIRE(absent.ok());
+  CHECK(absent->values.empty());
+  CHECK(absent->mark.empty());
+  succeed_twice(bench, change_of(key, {"192.0.2.10"}, {"198.51.100.20"}));
+}
+
+void case_first_mark(ProviderBench& bench) {
+  const RecordKey key = bench.fresh_key("A");
+  bench.put({key, {"192.0.2.10"}, kTtl, ""});
+  // The value already stands there: only the mark is new.
+  succeed_twice(bench, change_of(key, {"192.0.2.10"}, {}));
+}
+
+void case_move(ProviderBench& bench, const std::string& type, const std::string& from,
+               const std::string& to) {
+  const RecordKey key = bench.fresh_key(type);
+  bench.put({key, {from}, kTtl, kOld});
+  const Change change = change_of(key, {to}, {from});
+  const long before = bench.changes();
+  const auto rendered = bench.provider().render(change, kWithin);
+  REQUIRE(rendered.ok());
+  CHECK_FALSE(rendered->empty());
+  CHECK_EQ(bench.changes(), before);
+  CHECK_EQ(bench.get(key).values, std::vector<std::string>{from});
+  succeed_twice(bench, change);
+  CHECK_GT(bench.changes(), before);
+  const auto read = bench.provider().read(key, kWithin);
+  REQUIRE(read.ok());
+  CHECK_EQ(read->values, std::vector<std::string>{to});
+  CHECK_EQ(read->ttl, kTtl);
+  CHECK_EQ(read->mark, kNew);
+}
+
+void case_several_values(ProviderBench& bench) {
+  const RecordKey key = bench.fresh_key("A");
+  bench.put({key, {"192.0.2.10", "192.0.2.11"}, kTtl, kOld});
+  succeed_twice(bench, change_of(key, {"198.51.100.20", "198.51.100.21", "198.51.100.22"},
+                                 {"192.0.2.11", "192.0.2.10"}));
+}
+
+void case_half_done(ProviderBench& bench) {
+  const RecordKey key = bench.fresh_key("A");
+  bench.put({key, {"192.0.2.10", "198.51.100.20"}, kTtl, kOld});
+  succeed_twice(bench, change_of(key, {"198.51.100.20"}, {"192.0.2.10"}));
+}
+
+void case_ttl_alone(ProviderBench& bench) {
+  const RecordKey key = bench.fresh_key("A");
+  bench.put({key, {"192.0.2.10"}, std::chrono::seconds(3600), kNew});
+  succeed_twice(bench, change_of(key, {"192.0.2.10"}, {}));
+}
+
+void case_foreign_value(ProviderBench& bench) {
+  const RecordKey key = bench.fresh_key("A");
+  bench.put({key, {"192.0.2.10", "203.0.113.99"}, kTtl, kOld});
+  fail_twice(bench, change_of(key, {"198.51.100.20"}, {"192.0.2.10"}), ErrorCode::kConflict);
+}
+
+void case_foreign_mark(ProviderBench& bench) {
+  const RecordKey key = bench.fresh_key("A");
+  bench.put({key, {"192.0.2.10"}, kTtl, "im-api 99 sh"});
+  fail_twice(bench, change_of(key, {"198.51.100.20"}, {"192.0.2.10"}), ErrorCode::kConflict);
+  // Nor when only the mark is foreign and the value would be right.
+  fail_twice(bench, change_of(key, {"192.0.2.10"}, {}), ErrorCode::kConflict);
+}
+
+void case_lost_mark(ProviderBench& bench) {
+  const RecordKey key = bench.fresh_key("A");
+  bench.put({key, {"192.0.2.10"}, kTtl, ""});
+  Change change = change_of(key, {"198.51.100.20"}, {"192.0.2.10"});
+  change.expected_marks = {kOld};
+  fail_twice(bench, change, ErrorCode::kConflict);
+}
+
+void case_neighbours_untouched(ProviderBench& bench) {
+  const RecordKey key = bench.fresh_key("A");
+  RecordKey beside = key;
+  beside.type = "AAAA";
+  const RecordKey other = bench.fresh_key("A");
+  bench.put({key, {"192.0.2.10"}, kTtl, kOld});
+  bench.put({beside, {"2001:db8::10"}, std::chrono::seconds(77), kOld});
+  bench.put({other, {"192.0.2.30"}, std::chrono::seconds(88), "other"});
+  succeed_twice(bench, change_of(key, {"198.51.100.20"}, {"192.0.2.10"}));
+  CHECK_EQ(bench.get(beside).values, std::vector<std::string>{"2001:db8::10"});
+  CHECK_EQ(bench.get(beside).ttl.count(), 77);
+  CHECK_EQ(bench.get(other).values, std::vector<std::string>{"192.0.2.30"});
+  CHECK_EQ(bench.get(other).mark, "other");
+}
+
+void case_case_of_names(ProviderBench& bench) {
+  const RecordKey key = bench.fresh_key("A");
+  bench.put({key, {"192.0.2.10"}, kTtl, kOld});
+  Change change = change_of(key, {"198.51.100.20"}, {"192.0.2.10"});
+  for (char& c : change.key.name) c = static_cast<char>(std::toupper(c));
+  succeed_twice(bench, change);
+}
+
+void case_awkward_mark(ProviderBench& bench) {
+  const RecordKey key = bench.fresh_key("A");
+  bench.put({key, {"192.0.2.10"}, kTtl, kOld});
+  Change change = change_of(key, {"198.51.100.20"}, {"192.0.2.10"});
+  change.mark = R"(a "quoted" \ back; (x) $ @ #)" + std::string(160, 'm');
+  succeed_twice(bench, change);
+}
+
+void case_invalid(ProviderBench& bench) {
+  const RecordKey key = bench.fresh_key("A");
+  bench.put({key, {"192.0.2.10"}, kTtl, kOld});
+  fail_twice(bench, change_of(key, {}, {"192.0.2.10"}), ErrorCode::kInvalid);
+  fail_twice(bench, change_of(key, {"2001:db8::1"}, {"192.0.2.10"}), ErrorCode::kInvalid);
+  Change long_mark = change_of(key, {"198.51.100.20"}, {"192.0.2.10"});
+  long_mark.mark = std::string(201, 'x');
+  fail_twice(bench, long_mark, ErrorCode::kInvalid);
+  Change outside = change_of(key, {"198.51.100.20"}, {"192.0.2.10"});
+  outside.key.name = "api.elsewhere.invalid";
+  fail_twice(bench, outside, ErrorCode::kInvalid);
+}
+
+void case_preflight(ProviderBench& bench) {
+  const RecordKey key = bench.fresh_key("A");
+  const auto missing = bench.provider().preflight(key, kWithin);
+  REQUIRE_FALSE(missing.ok());
+  CHECK_EQ(missing.error().code, ErrorCode::kNotFound);
+  bench.put({key, {"192.0.2.10"}, kTtl, kOld});
+  const long before = bench.changes();
+  for (int run = 0; run < 2; ++run) {
+    const auto text = bench.provider().preflight(key, kWithin);
+    if (!text.ok()) FAIL_CHECK(text.error().message);
+  }
+  CHECK_EQ(bench.changes(), before);
+}
+
+}  // namespace
+
+void run_provider_suite(ProviderBench& bench) {
+  case_absent_set(bench);
+  case_first_mark(bench);
+  case_move(bench, "A", "192.0.2.10", "198.51.100.20");
+  case_move(bench, "AAAA", "2001:db8::10", "2001:db8:1::20");
+  case_move(bench, "CNAME", "site-a.example.net", "site-b.example.net");
+  case_several_values(bench);
+  case_half_done(bench);
+  case_ttl_alone(bench);
+  case_foreign_value(bench);
+  case_foreign_mark(bench);
+  case_lost_mark(bench);
+  case_neighbours_untouched(bench);
+  case_case_of_names(bench);
+  case_awkward_mark(bench);
+  case_invalid(bench);
+  case_preflight(bench);
+}
+
+}  // namespace pointsman
