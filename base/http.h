@@ -19,28 +19,28 @@ namespace pointsman {
 using HttpHeaders = std::vector<std::pair<std::string, std::string>>;
 
 struct TlsIdentity {
-  std::string ca_file;    // PEM. Empty: the system's store.
-  std::string cert_file;  // PEM; empty: no client certificate.
-  std::string key_file;
+  std::string ca_file{};    // PEM. Empty: the system's store.
+  std::string cert_file{};  // PEM; empty: no client certificate.
+  std::string key_file{};
   // When set, the peer's certificate must chain to the CA and carry this DNS name among its subject
   // alternative names; the host of the URL is then not matched (agents move address, not name).
-  std::string peer_name;
+  std::string peer_name{};
 };
 
 struct HttpRequest {
   std::string method = "GET";
-  std::string url;
-  HttpHeaders headers;
-  std::string body;
-  std::string unix_socket;  // When set, the connection goes there; the URL gives only the path.
+  std::string url{};
+  HttpHeaders headers{};
+  std::string body{};
+  std::string unix_socket{};  // When set, the connection goes there; the URL gives only the path.
   std::size_t answer_most = 1 << 20;
   bool may_repeat = false;  // Acting on it twice does no harm. GET and HEAD always may.
 };
 
 struct HttpAnswer {
   int status = 0;
-  HttpHeaders headers;  // Names in lower case.
-  std::string body;
+  HttpHeaders headers{};  // Names in lower case.
+  std::string body{};
   Duration took{0};
 
   // First value of `name` (lower case), or "".

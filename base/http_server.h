@@ -17,13 +17,13 @@
 namespace pointsman {
 
 struct HttpCall {
-  std::string method;
-  std::string path;     // Decoded once; never holds "..", NUL or an encoded slash.
-  HttpHeaders query;    // Decoded.
-  HttpHeaders headers;  // Names in lower case.
-  std::string body;
-  std::string peer_address;             // From the socket only; "unix" on a Unix socket.
-  std::vector<std::string> peer_names;  // DNS names of a verified client certificate.
+  std::string method{};
+  std::string path{};     // Decoded once; never holds "..", NUL or an encoded slash.
+  HttpHeaders query{};    // Decoded.
+  HttpHeaders headers{};  // Names in lower case.
+  std::string body{};
+  std::string peer_address{};             // From the socket only; "unix" on a Unix socket.
+  std::vector<std::string> peer_names{};  // DNS names of a verified client certificate.
 
   std::string header(std::string_view name) const;
   std::string parameter(std::string_view name) const;
@@ -32,24 +32,25 @@ struct HttpCall {
 struct HttpReply {
   int status = 200;
   std::string content_type = "application/json";
-  std::string body;
-  HttpHeaders headers;
+  std::string body{};
+  HttpHeaders headers{};
   // When set, the body is a stream: called again and again from the connection's thread with a
-  // writer until it returns false or a write fails. For server-sent events.
-  std::function<bool(const std::function<bool(std::string_view)>& write)> stream;
+  // writer until it returns false or a write fails. For server-sent events. A call that waits for
+  // something to say must come back within half a second, so that stop() is not held up.
+  std::function<bool(const std::function<bool(std::string_view)>& write)> stream{};
 };
 
 struct HttpServerOptions {
-  std::string listen;     // "127.0.0.1:8780", "[::1]:8780", port 0 picks one; or "unix:/path".
-  int unix_mode = 0660;   // Mode of the Unix socket.
-  std::string cert_file;  // With key_file: TLS.
-  std::string key_file;
+  std::string listen{};     // "127.0.0.1:8780", "[::1]:8780", port 0 picks one; or "unix:/path".
+  int unix_mode = 0660;     // Mode of the Unix socket.
+  std::string cert_file{};  // With key_file: TLS.
+  std::string key_file{};
   std::string
-      client_ca_file;  // When set: mutual TLS; a client without a certificate of it is refused.
-  std::vector<std::string> hosts;  // Allowed Host headers; empty: any. Others get 421.
+      client_ca_file{};  // When set: mutual TLS; a client without a certificate of it is refused.
+  std::vector<std::string> hosts{};  // Allowed Host headers; empty: any. Others get 421.
   std::size_t head_most = 16 << 10;
   std::size_t body_most = 256 << 10;
-  Duration head_within = 5s;  // From accept (or the end of the last reply) to the end of the head.
+  Duration head_within = 5s;  // From accept (later: from the first byte) to the end of the head.
   Duration request_within = 15s;  // Whole request read.
   Duration idle_most = 60s;       // Kept connection without a request.
   int connections_most = 64;
@@ -81,7 +82,8 @@ class HttpServer {
   // Loads certificate files again for new connections; on error the old ones stay.
   Result<void> reload_tls();
 
-  // Ends within a second; running streams are cut.
+  // Ends within a second when handlers do: it waits for those that run. Streams are cut at their
+  // next write or return.
   void stop();
 
  private:
