@@ -303,7 +303,7 @@ std::uint32_t ProbeLoop::new_attempt(std::uint32_t target) {
   Attempt& attempt = attempts_[slot];
   attempt = {.target = target, .generation = attempt.generation + 1, .running = true};
   attempt.started = clock_.now();
-  attempt.stalled_before = stall_total_;
+  attempt.stalled_before = stall_until(attempt.started);
   targets_[target]->in_flight.push_back(slot);
   ++in_flight_;
   return slot;
@@ -371,9 +371,16 @@ void ProbeLoop::on_deadline(std::uint32_t slot) {
                                  format_duration(target.probe->spec().timeout))});
 }
 
+// A hold-up in the midst of this round counts already: what it spoiled may be judged before the
+// next wait.
+Duration ProbeLoop::stall_until(Instant now) const {
+  const Duration held_up = now - woken_;
+  return stall_total_ + (held_up >= kStallLeast ? held_up : Duration(0));
+}
+
 bool ProbeLoop::stalled(const Attempt& attempt) const {
   const ProbeSpec& spec = targets_[attempt.target]->probe->spec();
-  return (stall_total_ - attempt.stalled_before) * 4 >= spec.timeout;
+  return (stall_until(clock_.now()) - attempt.stalled_before) * 4 >= spec.timeout;
 }
 
 void ProbeLoop::finish(std::uint32_t slot, const Result<ProbeReply>& reply) {

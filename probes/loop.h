@@ -86,6 +86,7 @@ class ProbeLoop {
   void unable(const Target& target, std::string_view why);
 
   std::uint32_t new_attempt(std::uint32_t target);
+  Duration stall_until(Instant now) const;
   bool stalled(const Attempt& attempt) const;
   std::uint64_t event_of(std::uint32_t slot) const;
   Instant wake_time() const;
@@ -99,7 +100,7 @@ class ProbeLoop {
   Instant now_;
   Instant woken_;            // When the last wait ended.
   Instant planned_;          // When it was to end at the latest.
-  Duration stall_total_{0};  // Time this thread did not run when it should have.
+  Duration stall_total_{0};  // Time this thread was held up, to the end of the last wait.
   std::size_t in_flight_ = 0;
   std::size_t in_flight_most_ = 0;
   std::uint32_t targets_made_ = 0;
