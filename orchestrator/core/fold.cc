@@ -164,6 +164,7 @@ void fold_one(Turn& turn, const ProviderJudged& judged) {
 }
 
 void fold_one(Turn& turn, const SurroundingsSeen& seen) { turn.s.around = seen.around; }
+void fold_one(Turn&, const PolicyChanged&) {}
 void fold_one(Turn&, const Tick&) {}
 void fold_one(Turn&, const OperatorAsked&) {}
 

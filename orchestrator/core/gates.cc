@@ -69,20 +69,30 @@ Gate leader_gate(const Look& look) {
   return open("leader", "this monitor decides alone and can save its state");
 }
 
+// A reference speaks for us only when it answered after the site in power had begun to fail.
+bool reference_answers(const Look& look) {
+  const Instant pass = look.s.around.reference_pass;
+  if (look.now - pass > 5s) return false;
+  if (!look.s.has_primary()) return true;
+  const Instant first = first_failure(look.view(look.from()), look.now);
+  return first == look.now || pass >= first;
+}
+
 Gate connected_gate(const Look& look) {
   const Surroundings& around = look.s.around;
   if (around.loop_late) {
     return shut("connected", "this monitor's own loop was late; its observations do not count yet");
   }
-  if (around.references_set && !around.references_answer) {
+  const bool answers = around.references_set && reference_answers(look);
+  if (around.references_set && !answers) {
     return shut("connected", "no neutral reference answers: this monitor is likely cut off");
   }
-  if (around.all_failed && !(around.references_set && around.references_answer)) {
+  if (around.all_failed && !answers) {
     return shut("connected",
                 "all sites of all services failed together: this monitor is likely cut off");
   }
-  return open("connected", around.references_set ? "a neutral reference answers"
-                                                 : "no reference is configured; sites differ");
+  return open("connected", answers ? "a neutral reference answers"
+                                   : "no reference is configured; not all sites are down");
 }
 
 Gate witness_gate(const Look& look) {

@@ -77,6 +77,9 @@ struct ProviderJudged {
 struct SurroundingsSeen {
   Surroundings around;
 };
+struct PolicyChanged {  // The caller steps with the new policy from now on.
+  ServicePolicy policy;
+};
 struct Tick {};
 
 enum class AskKind { kFailover, kAdopt, kCancel, kPause, kResume, kAck };
@@ -100,7 +103,7 @@ struct FreshIds {
 struct Event {
   std::variant<Tick, ProbeSeen, ProbeDoubted, AgentHeard, AgentSilent, OrderAnswered, RecordRead,
                PublishAnswered, AuthoritiesAnswered, ProviderJudged, SurroundingsSeen,
-               OperatorAsked>
+               PolicyChanged, OperatorAsked>
       what;
   FreshIds fresh;
   std::array<Instant, kSites> promise_end{};  // What the voucher owes each site now.

@@ -232,7 +232,7 @@ inline constexpr int kOrderKinds = 6;
 // What the surroundings of the monitor are like.
 struct Surroundings {
   bool references_set = false;
-  bool references_answer = false;
+  Instant reference_pass{0};  // Start of the latest probe of a neutral reference that passed.
   bool loop_late = false;
   Instant loop_late_until{0};
   bool all_failed = false;  // Every site of every service at once.

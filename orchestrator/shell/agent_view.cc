@@ -1,0 +1,116 @@
+#include "orchestrator/shell/agent_view.h"
+
+#include <algorithm>
+
+namespace pointsman {
+namespace {
+
+int site_index(const ServicePolicy& policy, const std::string& name) {
+  for (int k = 0; k < kSites; ++k) {
+    if (policy.sites.at(static_cast<std::size_t>(k)).name == name) return k;
+  }
+  return -1;
+}
+
+SiteRole role_of(Role role) {
+  switch (role) {
+    case Role::kNone: return SiteRole::kNone;
+    case Role::kStandby: return SiteRole::kStandby;
+    case Role::kPrimary: return SiteRole::kPrimary;
+    case Role::kFenced: return SiteRole::kFenced;
+  }
+  return SiteRole::kNone;
+}
+
+void read_stores(const ServiceReport& report, AgentView& view) {
+  view.has_stores = !report.stores.empty();
+  view.stores_well = true;
+  view.replica = view.has_stores;
+  view.applier_running = view.has_stores;
+  for (const StoreReport& store : report.stores) {
+    if (store.liveness != Liveness::kUp) {
+      view.stores_well = false;
+      view.stores_problem += (view.stores_problem.empty() ? "" : ", ") + store.name + " is " +
+                             to_string(store.liveness);
+    }
+    view.replica = view.replica && store.replica;
+    view.applier_running = view.applier_running && store.applier_running;
+    if (!store.errant.empty()) {
+      view.errant += (view.errant.empty() ? "" : ", ") + store.name + " " + store.errant;
+    }
+    if (store.lag) view.lag = std::max(view.lag.value_or(Duration::zero()), *store.lag);
+  }
+}
+
+}  // namespace
+
+AgentView view_of(const ServicePolicy& policy, const ServiceReport& report) {
+  AgentView view;
+  view.role = role_of(report.role);
+  view.reign = report.reign;
+  view.power = report.power;
+  view.highest = report.highest;
+  if (report.prepared) {
+    view.prepared = report.prepared->reign;
+    view.prepared_move = report.prepared->move;
+  }
+  view.voided = report.voided;
+  view.fenced = report.fenced;
+  view.promoted = report.promoted;
+  view.writable = report.writable;
+  view.writable_known = report.writable_known;
+  view.lease_rest = report.lease_rest;
+  view.lone = report.lone;
+  view.promise_rest = report.promise_rest;
+  view.fence_bound = report.fence_bound;
+  view.armed = report.deadman_armed;
+  view.caught_up_age = report.caught_up_age;
+  view.peer_answers = report.peer.answers;
+  view.peer_age = report.peer.age;
+  view.monitor_counter = report.monitor_counter;
+  view.trouble = report.trouble;
+  read_stores(report, view);
+  view.units_stopped_by_role =
+      report.role == Role::kStandby &&
+      std::any_of(report.units.begin(), report.units.end(),
+                  [](const UnitReport& unit) { return unit.only_primary && !unit.active; });
+  for (const WitnessCount& count : report.witness) {
+    WitnessView seen;
+    seen.site = site_index(policy, count.site);
+    seen.fails = count.fails;
+    seen.passed_last = count.last == "pass";
+    seen.any = !count.last.empty() && count.last != "unknown";
+    seen.age = count.age;
+    view.witness.push_back(seen);
+  }
+  return view;
+}
+
+Order order_of(const ServicePolicy& policy, const SendOrder& order) {
+  const auto name = [&](int site) { return policy.sites.at(static_cast<std::size_t>(site)).name; };
+  Order wire;
+  wire.service = policy.name;
+  wire.site = name(order.site);
+  switch (order.kind) {
+    case OrderKind::kAdopt: wire.verb = Verb::kAdopt; break;
+    case OrderKind::kPrepare: wire.verb = Verb::kPrepare; break;
+    case OrderKind::kFence: wire.verb = Verb::kFence; break;
+    case OrderKind::kPromote: wire.verb = Verb::kPromote; break;
+    case OrderKind::kFollow: wire.verb = Verb::kFollow; break;
+    case OrderKind::kVoid: wire.verb = Verb::kVoid; break;
+  }
+  wire.reign = order.reign;
+  wire.power = name(order.power);
+  wire.move = order.move;
+  wire.automatic = order.automatic;
+  wire.old_fenced = order.old_fenced;
+  wire.asserted_off = order.asserted_off;
+  wire.replication_forced = order.replication_forced;
+  wire.lease = policy.lease;
+  wire.order_ttl = policy.order_ttl;
+  wire.prepare_ttl = policy.prepare_ttl;
+  wire.max_lag = policy.max_lag;
+  return wire;
+}
+
+}  // namespace pointsman

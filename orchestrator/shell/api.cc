@@ -1,0 +1,333 @@
+#include "orchestrator/shell/api.h"
+
+#include <algorithm>
+
+#include "base/crypto.h"
+#include "base/log.h"
+
+namespace pointsman {
+namespace {
+
+constexpr Duration kAskWithin = 5s;
+
+HttpReply json_reply(int status, const Json& json) {
+  HttpReply reply;
+  reply.status = status;
+  reply.body = json.dump() + "\n";
+  reply.headers = {{"cache-control", "no-store"}};
+  return reply;
+}
+
+std::optional<AskKind> ask_from(std::string_view word) {
+  if (word == "failover") return AskKind::kFailover;
+  if (word == "adopt") return AskKind::kAdopt;
+  if (word == "cancel") return AskKind::kCancel;
+  if (word == "pause") return AskKind::kPause;
+  if (word == "resume") return AskKind::kResume;
+  if (word == "ack") return AskKind::kAck;
+  return std::nullopt;
+}
+
+int site_of(const ServicePolicy& policy, const std::string& name) {
+  for (int k = 0; k < kSites; ++k) {
+    if (policy.sites.at(static_cast<std::size_t>(k)).name == name) return k;
+  }
+  return -1;
+}
+
+std::string last_segment(const std::string& path) { return path.substr(path.rfind('/') + 1); }
+
+const std::vector<std::string>& gate_names() {
+  static const std::vector<std::string> kNames{"mode",    "held",        "connected", "witness",
+                                               "target",  "replication", "fence",     "hold-down",
+                                               "ceiling", "breaker",     "record",    "provider"};
+  return kNames;
+}
+
+// The order in the body; an error says which member and what is allowed.
+Result<OperatorAsked> read_order(const HttpCall& call, const ServicePolicy& policy) {
+  OperatorAsked asked;
+  const auto kind = ask_from(last_segment(call.path));
+  if (!kind) return {ErrorCode::kNotFound, "no such order"};
+  asked.kind = *kind;
+  asked.actor =
+      "operator via " + (call.peer_address == "unix" ? "the control socket" : call.peer_address);
+  const auto parsed = Json::parse(call.body.empty() ? "{}" : call.body);
+  if (!parsed.ok()) return parsed.error();
+  const Json& body = *parsed;
+  if (!body.is_object()) return {ErrorCode::kInvalid, "the body must be a JSON object"};
+  const auto site = [&](const char* key, int& into) -> Result<void> {
+    const std::string name = body.string_or(key);
+    if (name.empty()) return {};
+    into = site_of(policy, name);
+    if (into >= 0) return {};
+    return {ErrorCode::kInvalid, std::string(key) + ": found \"" + name + "\", allowed: " +
+                                     policy.sites[0].name + ", " + policy.sites[1].name};
+  };
+  RETURN_IF_ERROR(site("to", asked.to));
+  RETURN_IF_ERROR(site("primary", asked.to));
+  RETURN_IF_ERROR(site("assert_off", asked.asserted_off));
+  asked.reason = body.string_or("reason").substr(0, 500);
+  if (asked.asserted_off >= 0 && asked.reason.empty()) {
+    return {ErrorCode::kInvalid, "assert_off needs a reason: who made sure that the site is off?"};
+  }
+  for (const Json& gate : body.array_or_empty("force")) {
+    const std::string name = gate.is_string() ? gate.as_string() : "";
+    if (std::find(gate_names().begin(), gate_names().end(), name) == gate_names().end()) {
+      return {ErrorCode::kInvalid, "force: \"" + name + "\" is no gate that can be overridden"};
+    }
+    asked.forced.insert(name);
+  }
+  if (const std::string lasting = body.string_or("for"); !lasting.empty()) {
+    asked.lasting = parse_duration(lasting);
+    if (!asked.lasting)
+      return {ErrorCode::kInvalid,
+              "for: found \"" + lasting + "\", allowed: a duration such as \"30m\""};
+  }
+  return asked;
+}
+
+}  // namespace
+
+void Api::serve(HttpServer& server) {
+  route(server, "GET", "/healthz", &Api::health);
+  route(server, "GET", "/readyz", &Api::ready);
+  route(server, "GET", "/api/v1/services", &Api::services);
+  route(server, "GET", "/api/v1/services/{service}", &Api::service);
+  route(server, "GET", "/api/v1/services/{service}/explain", &Api::explain);
+  route(server, "GET", "/api/v1/history", &Api::history);
+  route(server, "GET", "/api/v1/history/verify", &Api::verify);
+  route(server, "GET", "/api/v1/moves/{id}", &Api::move);
+  for (const char* word : {"failover", "adopt", "cancel", "pause", "resume", "ack"}) {
+    route(server, "POST", (std::string("/api/v1/services/{service}/") + word).c_str(), &Api::order);
+  }
+  route(server, "POST", "/api/v1/pause", &Api::order_all);
+  route(server, "POST", "/api/v1/resume", &Api::order_all);
+}
+
+void Api::route(HttpServer& server, const char* method, const char* path, Handler handler) {
+  const bool open_to_all = handler == &Api::health || handler == &Api::ready;
+  server.route(method, path, [this, handler, open_to_all](const HttpCall& call) {
+    if (!open_to_all) {
+      if (auto refused = refuse(call)) return *refused;
+    }
+    return (this->*handler)(call);
+  });
+}
+
+std::optional<HttpReply> Api::refuse(const HttpCall& call) const {
+  if (parts_.trusted) return std::nullopt;
+  const std::string header = call.header("authorization");
+  const std::string given = header.starts_with("Bearer ") ? header.substr(7) : "";
+  bool viewer = false;
+  bool operates = false;
+  for (const auto& [role, token] : parts_.tokens) {
+    const bool same =
+        !token.empty() && equal_secret(digest(Hash::kSha256, given), digest(Hash::kSha256, token));
+    operates = operates || (same && role == "operator");
+    viewer = viewer || (same && (role == "viewer" || role == "operator"));
+  }
+  if (!viewer) {
+    HttpReply reply = problem(401, "Unauthorized", "a bearer token of [web.tokens] is needed");
+    reply.headers.emplace_back("www-authenticate", "Bearer");
+    return reply;
+  }
+  if (call.method != "GET" && !operates) {
+    return problem(403, "Forbidden", "this token may look, not order");
+  }
+  return std::nullopt;
+}
+
+HttpReply Api::services(const HttpCall&) {
+  const auto all = parts_.loop.snapshot();
+  const WallTime wall = parts_.clock.wall();
+  Json list = Json::array();
+  bool harmless = true;
+  for (const auto& [name, shot] : all) {
+    Json one = service_json(shot, parts_.outside.at(name), wall);
+    harmless = harmless && one.bool_or("restart_harmless");
+    list.push(std::move(one));
+  }
+  const std::string store = parts_.loop.store_problem();
+  Json monitor =
+      Json::object({{"name", parts_.monitor},
+                    {"version", PM_VERSION},
+                    {"dry_run", parts_.dry_run},
+                    {"restart_harmless", harmless},
+                    {"blind", parts_.loop.is_late() ? "this monitor's own loop was late" : ""},
+                    {"state", store.empty() ? "ok" : store}});
+  return json_reply(200,
+                    Json::object({{"monitor", std::move(monitor)}, {"services", std::move(list)}}));
+}
+
+HttpReply Api::service(const HttpCall& call) {
+  const auto all = parts_.loop.snapshot();
+  const auto found = all.find(call.parameter("service"));
+  if (found == all.end()) return problem(404, "Not Found", "no service of that name");
+  return json_reply(
+      200, service_json(found->second, parts_.outside.at(found->first), parts_.clock.wall()));
+}
+
+HttpReply Api::explain(const HttpCall& call) {
+  const auto all = parts_.loop.snapshot();
+  const auto found = all.find(call.parameter("service"));
+  if (found == all.end()) return problem(404, "Not Found", "no service of that name");
+  Wanted wanted;
+  wanted.automatic = call.parameter("by") != "operator";
+  const ServiceState& s = found->second.state;
+  wanted.to = s.has_primary() ? s.other(s.primary) : -1;
+  return json_reply(200, explain_json(found->second, wanted));
+}
+
+HttpReply Api::history(const HttpCall& call) {
+  HistoryQuery query;
+  query.service = call.parameter("service");
+  if (const std::string limit = call.parameter("limit"); !limit.empty()) {
+    query.limit = std::clamp(std::atoi(limit.c_str()), 1, 1000);
+  }
+  const auto journal = parts_.saver.with([&](Store& store) { return store.journal(query); });
+  if (!journal.ok()) return problem(503, "Service Unavailable", journal.error().message);
+  const auto moves = parts_.saver.with([&](Store& store) { return store.moves(query); });
+  if (!moves.ok()) return problem(503, "Service Unavailable", moves.error().message);
+  Json list = Json::array();
+  for (const MoveRow& row : *moves) {
+    auto json = Json::parse(row.json);
+    if (json.ok()) list.push(Json::object({{"move", std::move(*json)}}));
+  }
+  for (const JournalEntry& entry : *journal) {
+    list.push(Json::object({{"number", entry.number},
+                            {"at", format_wall(entry.at)},
+                            {"service", entry.service},
+                            {"kind", entry.kind},
+                            {"rule", entry.rule},
+                            {"epoch", entry.epoch},
+                            {"move", entry.move},
+                            {"actor", entry.actor},
+                            {"outcome", entry.outcome},
+                            {"reason", entry.reason},
+                            {"inputs", entry.inputs}}));
+  }
+  return json_reply(200, Json::object({{"history", std::move(list)}}));
+}
+
+HttpReply Api::verify(const HttpCall&) {
+  const auto report = parts_.saver.with([](Store& store) { return store.verify(); });
+  if (!report.ok()) return problem(503, "Service Unavailable", report.error().message);
+  return json_reply(200, Json::object({{"sound", report->sound},
+                                       {"entries", report->entries},
+                                       {"problem", report->problem}}));
+}
+
+HttpReply Api::move(const HttpCall& call) {
+  const std::string id = call.parameter("id");
+  for (const auto& [name, shot] : parts_.loop.snapshot()) {
+    for (const auto* move : {&shot.state.move, &shot.state.last_move}) {
+      if (*move && (*move)->id == id) {
+        return json_reply(200, move_json(shot.policy, **move, shot.at, parts_.clock.wall()));
+      }
+    }
+  }
+  HistoryQuery query;
+  query.move = id;
+  query.limit = 1;
+  const auto rows = parts_.saver.with([&](Store& store) { return store.moves(query); });
+  if (!rows.ok() || rows->empty()) return problem(404, "Not Found", "no move of that id");
+  HttpReply reply;
+  reply.body = rows->front().json + "\n";
+  return reply;
+}
+
+HttpReply Api::health(const HttpCall&) {
+  const Duration silent = parts_.clock.now() - parts_.loop.last_turn();
+  if (silent > 5s) return problem(503, "Service Unavailable", "the loop does not turn");
+  return json_reply(200, Json::object({{"status", "ok"}}));
+}
+
+HttpReply Api::ready(const HttpCall&) {
+  const std::string store = parts_.loop.store_problem();
+  if (!store.empty()) return problem(503, "Service Unavailable", "state cannot be saved: " + store);
+  return json_reply(200, Json::object({{"status", "ready"}}));
+}
+
+HttpReply Api::tell(const std::string& service, const Result<OperatorAnswer>& answer) const {
+  if (!answer.ok()) return problem(503, "Service Unavailable", answer.error().message);
+  if (!answer->accepted) {
+    Json json = Json::object({{"type", "about:blank"},
+                              {"title", "Refused"},
+                              {"status", 409},
+                              {"service", service},
+                              {"gate", answer->gate},
+                              {"detail", answer->text}});
+    HttpReply reply = json_reply(409, json);
+    reply.content_type = "application/problem+json";
+    return reply;
+  }
+  if (answer->move.empty()) return json_reply(200, Json::object({{"text", answer->text}}));
+  return json_reply(202, Json::object({{"move", answer->move}, {"text", answer->text}}));
+}
+
+HttpReply Api::order(const HttpCall& call) {
+  const auto all = parts_.loop.snapshot();
+  const auto found = all.find(call.parameter("service"));
+  if (found == all.end()) return problem(404, "Not Found", "no service of that name");
+  auto asked = read_order(call, found->second.policy);
+  if (!asked.ok()) return problem(400, "Bad Request", asked.error().message);
+  const auto body = Json::parse(call.body.empty() ? "{}" : call.body);
+  if (body->bool_or("dry_run")) return rehearse(found->second, *asked);
+  if (parts_.dry_run)
+    return problem(409, "Refused", "this daemon runs dry: only dry runs are done");
+  return tell(found->first, parts_.loop.ask(found->first, std::move(*asked), kAskWithin));
+}
+
+HttpReply Api::order_all(const HttpCall& call) {
+  Json texts = Json::array();
+  for (const auto& [name, shot] : parts_.loop.snapshot()) {
+    auto asked = read_order(call, shot.policy);
+    if (!asked.ok()) return problem(400, "Bad Request", asked.error().message);
+    const auto answer = parts_.loop.ask(name, std::move(*asked), kAskWithin);
+    if (!answer.ok()) return problem(503, "Service Unavailable", answer.error().message);
+    texts.push(answer->text);
+  }
+  std::string text;
+  for (const Json& each : texts.as_array()) text += (text.empty() ? "" : "; ") + each.as_string();
+  return json_reply(200, Json::object({{"text", text}}));
+}
+
+HttpReply Api::rehearse(const ServiceSnapshot& shot, const OperatorAsked& asked) {
+  if (asked.kind != AskKind::kFailover) {
+    return problem(400, "Bad Request", "dry_run is for failover");
+  }
+  const ServiceState& s = shot.state;
+  if (!s.has_primary()) return problem(409, "Refused", "nobody is in power yet");
+  const Wanted wanted{false, asked.to < 0 ? s.other(s.primary) : asked.to, asked.forced,
+                      asked.asserted_off};
+  if (wanted.to == s.primary) return problem(409, "Refused", "that site is in power already");
+  const Reign reign{s.issued + 1, std::string(16, '0')};
+  Json steps = Json::array();
+  for (const RenderedStep& step :
+       parts_.executor.rehearse(shot.policy.name, s.primary, wanted.to, reign)) {
+    Json writes = Json::array();
+    for (const std::string& text : step.writes) writes.push(text);
+    steps.push(Json::object({{"name", step.step},
+                             {"state", step.problem.empty() ? "waiting" : "failed"},
+                             {"detail", step.problem},
+                             {"writes", std::move(writes)}}));
+  }
+  const auto name = [&](int site) {
+    return shot.policy.sites.at(static_cast<std::size_t>(site)).name;
+  };
+  const Json explained = explain_json(shot, wanted);
+  Json plan = Json::object({{"service", shot.policy.name},
+                            {"kind", "failover"},
+                            {"outcome", "dry-run"},
+                            {"from", name(s.primary)},
+                            {"to", name(wanted.to)},
+                            {"epoch", reign.epoch},
+                            {"expected_s", explained.number_or("expected_s")},
+                            {"steps", std::move(steps)}});
+  plan.set("refused_by", *explained.find("refused_by"));
+  plan.set("gates", *explained.find("gates"));
+  return json_reply(200, Json::object({{"plan", std::move(plan)}}));
+}
+
+}  // namespace pointsman

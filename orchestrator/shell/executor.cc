@@ -1,0 +1,270 @@
+#include "orchestrator/shell/executor.h"
+
+#include <future>
+
+#include "base/json.h"
+#include "base/log.h"
+#include "orchestrator/shell/agent_view.h"
+
+namespace pointsman {
+namespace {
+
+constexpr Duration kOrderWithin = 1s;
+constexpr Duration kProviderWithin = 4s;
+constexpr Duration kAskWithin = 1s;
+
+template <class... Ts>
+struct Overloaded : Ts... {
+  using Ts::operator()...;
+};
+template <class... Ts>
+Overloaded(Ts...) -> Overloaded<Ts...>;
+
+LogLevel level_of(NoticeLevel level) {
+  switch (level) {
+    case NoticeLevel::kNote: return LogLevel::kNotice;
+    case NoticeLevel::kWarning: return LogLevel::kWarning;
+    case NoticeLevel::kUrgent: return LogLevel::kError;
+  }
+  return LogLevel::kNotice;
+}
+
+std::string agent_key(const std::string& service, int site) {
+  return "agent/" + service + "/" + std::to_string(site);
+}
+
+}  // namespace
+
+RealExecutor::RealExecutor(const Clock& clock, std::map<std::string, ServiceOutside>& outside,
+                           Voucher& voucher, TlsIdentity tls, std::string sender, Sink sink)
+    : clock_(clock),
+      outside_(outside),
+      voucher_(voucher),
+      tls_(std::move(tls)),
+      sender_(std::move(sender)),
+      sink_(std::move(sink)) {
+  for (const auto& [name, service] : outside_) {
+    lanes_["ask/" + name] = std::make_unique<Lane>("ask-" + name);
+    for (int site = 0; site < kSites; ++site) {
+      const std::string key = agent_key(name, site);
+      lanes_[key] = std::make_unique<Lane>("order-" + name);
+      TlsIdentity identity = tls_;
+      identity.peer_name = service.policy.sites.at(static_cast<std::size_t>(site)).name;
+      clients_[key] = std::make_unique<HttpClient>(identity);
+    }
+  }
+}
+
+RealExecutor::~RealExecutor() { lanes_.clear(); }
+
+Lane& RealExecutor::agent_lane(const std::string& service, int site) {
+  return *lanes_.at(agent_key(service, site));
+}
+
+Lane& RealExecutor::asking_lane(const std::string& service) { return *lanes_.at("ask/" + service); }
+
+Result<OrderReply> RealExecutor::deliver(const std::string& service, const SendOrder& order,
+                                         bool dry_run, Duration within) {
+  const ServiceOutside& outside = outside_.at(service);
+  Order wire = order_of(outside.policy, order);
+  wire.sender = sender_;
+  wire.dry_run = dry_run;
+  const Instant asked = clock_.now();
+  const bool known = voucher_.with([&](VouchBook& book) {
+    book.address(wire, order.site, asked);
+    return book.knows_token(service, order.site);
+  });
+  if (!known)
+    return {ErrorCode::kUnavailable, "the agent of " + wire.site + " has not answered yet"};
+  HttpRequest http;
+  http.method = "POST";
+  http.url = outside.agent_urls.at(static_cast<std::size_t>(order.site)) + "/v1/order";
+  http.headers = {{"content-type", "application/json"}};
+  http.body = to_json(wire).dump();
+  const auto answer = clients_.at(agent_key(service, order.site))->exchange(http, within);
+  if (!answer.ok()) return answer.error();
+  if (answer->status != 200) {
+    return {ErrorCode::kRefused, "HTTP " + std::to_string(answer->status) + " from the agent of " +
+                                     wire.site + ": " + answer->body.substr(0, 300)};
+  }
+  const auto json = Json::parse(answer->body);
+  if (!json.ok()) return json.error();
+  auto reply = order_reply_from(*json);
+  if (!reply.ok() || dry_run) return reply;
+  const bool news = voucher_.with([&](VouchBook& book) {
+    return book.heard(service, order.site, reply->report, wire.sequence, clock_.now());
+  });
+  if (news) {
+    sink_(service, AgentHeard{order.site, view_of(outside.policy, reply->report), asked});
+  }
+  return reply;
+}
+
+void RealExecutor::send(const std::string& service, const SendOrder& order) {
+  const auto reply = deliver(service, order, false, kOrderWithin);
+  OrderAnswered answered;
+  answered.site = order.site;
+  answered.kind = order.kind;
+  answered.accepted = reply.ok() && reply->accepted;
+  answered.reason = reply.ok() ? reply->reason : reply.error().message;
+  log(answered.accepted ? LogLevel::kInfo : LogLevel::kNotice,
+      answered.accepted ? "order-accepted" : "order-not-accepted",
+      {{"service", service},
+       {"verb", to_string(order.kind)},
+       {"site", outside_.at(service).policy.sites.at(static_cast<std::size_t>(order.site)).name},
+       {"epoch", order.reign.epoch},
+       {"move", order.move},
+       {"reason", answered.reason}});
+  sink_(service, answered);
+}
+
+void RealExecutor::on_lane(Lane& lane, const std::string& service, const Command& command) {
+  const bool taken = lane.give([this, service, command] {
+    ServiceOutside& outside = outside_.at(service);
+    const auto publisher = [&](int record) -> Publisher& {
+      return *outside.publishers.at(static_cast<std::size_t>(record));
+    };
+    std::visit(Overloaded{
+                   [&](const SendOrder& order) { send(service, order); },
+                   [&](const PublishRecord& order) {
+                     sink_(service, publisher(order.record).publish(order, kProviderWithin));
+                   },
+                   [&](const AskAuthorities& order) {
+                     sink_(service, publisher(order.record).ask(order, kAskWithin));
+                   },
+                   [&](const ReadRecord& order) {
+                     RecordRead read = publisher(order.record).read(order.record, kProviderWithin);
+                     const int site = read.site;
+                     sink_(service, std::move(read));
+                     asking_lane(service).give([this, service, order, site] {
+                       outside_.at(service)
+                           .publishers.at(static_cast<std::size_t>(order.record))
+                           ->ask({order.record, site, ""}, kAskWithin);
+                     });
+                   },
+                   [&](const Notice&) {},
+               },
+               command);
+  });
+  if (!taken) log(LogLevel::kError, "lane-full", {{"service", service}});
+}
+
+void RealExecutor::start(const std::string& service, const Command& command) {
+  ServiceOutside& outside = outside_.at(service);
+  if (const auto* notice = std::get_if<Notice>(&command)) {
+    log(level_of(notice->level), notice->rule, {{"service", service}, {"text", notice->text}});
+    return;
+  }
+  if (const auto* order = std::get_if<SendOrder>(&command)) {
+    on_lane(agent_lane(service, order->site), service, command);
+  } else if (const auto* publish = std::get_if<PublishRecord>(&command)) {
+    on_lane(*outside.publisher_lanes.at(static_cast<std::size_t>(publish->record)), service,
+            command);
+  } else if (const auto* read = std::get_if<ReadRecord>(&command)) {
+    on_lane(*outside.publisher_lanes.at(static_cast<std::size_t>(read->record)), service, command);
+  } else {
+    on_lane(asking_lane(service), service, command);
+  }
+}
+
+RenderedStep RealExecutor::rehearse_order(const std::string& service, const SendOrder& order) {
+  RenderedStep step;
+  step.step = to_string(order.kind);
+  std::promise<Result<OrderReply>> promise;
+  auto future = promise.get_future();
+  auto job = [this, service, order, owned = std::move(promise)]() mutable {
+    owned.set_value(deliver(service, order, true, kOrderWithin));
+  };
+  if (!agent_lane(service, order.site).give(std::move(job)) ||
+      future.wait_for(std::chrono::seconds(3)) != std::future_status::ready) {
+    step.problem = "the agent's lane is busy";
+    return step;
+  }
+  const auto reply = future.get();
+  if (!reply.ok()) {
+    step.problem = reply.error().message;
+    return step;
+  }
+  const std::string& site =
+      outside_.at(service).policy.sites.at(static_cast<std::size_t>(order.site)).name;
+  for (const std::string& text : reply->rendered) step.writes.push_back(site + ": " + text);
+  if (!reply->accepted) step.problem = reply->reason;
+  return step;
+}
+
+RenderedStep RealExecutor::rehearse_record(const std::string& service, std::size_t index, int to,
+                                           const Reign& reign) {
+  RenderedStep step;
+  step.step = "publish";
+  ServiceOutside& outside = outside_.at(service);
+  std::promise<Result<std::vector<std::string>>> promise;
+  auto future = promise.get_future();
+  auto job = [&outside, index, to, reign, owned = std::move(promise)]() mutable {
+    owned.set_value(outside.publishers.at(index)->render(to, reign, kProviderWithin));
+  };
+  if (!outside.publisher_lanes.at(index)->give(std::move(job)) ||
+      future.wait_for(std::chrono::seconds(6)) != std::future_status::ready) {
+    step.problem = "the provider's lane is busy";
+    return step;
+  }
+  auto rendered = future.get();
+  if (!rendered.ok()) {
+    step.problem = rendered.error().message;
+  } else {
+    step.writes = std::move(*rendered);
+  }
+  return step;
+}
+
+std::vector<RenderedStep> RealExecutor::rehearse(const std::string& service, int from, int to,
+                                                 const Reign& reign) {
+  std::vector<RenderedStep> steps;
+  const ServiceOutside& outside = outside_.at(service);
+  const auto order = [&](int site, OrderKind kind) {
+    SendOrder one;
+    one.site = site;
+    one.kind = kind;
+    one.reign = reign;
+    one.power = to;
+    one.move = "dry-run";
+    return one;
+  };
+  if (outside.policy.agents)
+    steps.push_back(rehearse_order(service, order(to, OrderKind::kPrepare)));
+  for (std::size_t k = 0; k < outside.publishers.size(); ++k) {
+    steps.push_back(rehearse_record(service, k, to, reign));
+  }
+  if (outside.policy.agents) {
+    steps.push_back(rehearse_order(service, order(from, OrderKind::kFence)));
+    steps.push_back(rehearse_order(service, order(to, OrderKind::kPromote)));
+  }
+  return steps;
+}
+
+void DryExecutor::start(const std::string& service, const Command& command) {
+  const bool reads = std::holds_alternative<ReadRecord>(command) ||
+                     std::holds_alternative<AskAuthorities>(command) ||
+                     std::holds_alternative<Notice>(command);
+  if (reads) {
+    RealExecutor::start(service, command);
+    return;
+  }
+  const auto* order = std::get_if<SendOrder>(&command);
+  if (order == nullptr || order->kind != OrderKind::kPrepare) return;
+  // The move would begin here: all of it is rendered at once, on a lane, and then it runs out.
+  const SendOrder first = *order;
+  asking_lane(service).give([this, service, first] {
+    for (const RenderedStep& step : rehearse(service, 1 - first.site, first.site, first.reign)) {
+      for (const std::string& text : step.writes) {
+        log(LogLevel::kNotice, "dry-run-write",
+            {{"service", service}, {"step", step.step}, {"text", text}});
+      }
+      if (!step.problem.empty()) {
+        log(LogLevel::kNotice, "dry-run-problem",
+            {{"service", service}, {"step", step.step}, {"problem", step.problem}});
+      }
+    }
+  });
+}
+
+}  // namespace pointsman

@@ -1,0 +1,90 @@
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "orchestrator/core/machine.h"
+#include "orchestrator/offline/config.h"
+#include "orchestrator/shell/lane.h"
+#include "orchestrator/shell/publisher.h"
+#include "orchestrator/shell/voucher.h"
+
+// The only one that changes the outside world, by workers. A narrow door: the dry run is another
+// implementation of it, and so is the simulator's.
+
+namespace pointsman {
+
+class Executor {
+ public:
+  virtual ~Executor() = default;
+
+  // Starts `command` of `service`; what comes of it is told to the sink as an event. Never blocks.
+  virtual void start(const std::string& service, const Command& command) = 0;
+};
+
+// Everything one service needs outside: policy, publishers, agents.
+struct ServiceOutside {
+  ServicePolicy policy;
+  std::vector<std::unique_ptr<Publisher>> publishers;
+  std::vector<Lane*> publisher_lanes;  // Of each record's provider.
+  std::array<std::string, kSites> agent_urls;
+};
+
+// One write that a move would make, for a dry run.
+struct RenderedStep {
+  std::string step;
+  std::vector<std::string> writes;
+  std::string problem;
+};
+
+class RealExecutor : public Executor {
+ public:
+  using Sink = std::function<void(const std::string& service, decltype(Event::what))>;
+
+  // `outside` and `voucher` outlive the executor.
+  RealExecutor(const Clock& clock, std::map<std::string, ServiceOutside>& outside, Voucher& voucher,
+               TlsIdentity tls, std::string sender, Sink sink);
+  ~RealExecutor() override;
+
+  void start(const std::string& service, const Command& command) override;
+
+  // What a failover to `to` would write at provider and agents, read for real, nothing sent.
+  // Blocks.
+  std::vector<RenderedStep> rehearse(const std::string& service, int from, int to,
+                                     const Reign& reign);
+
+ protected:
+  void on_lane(Lane& lane, const std::string& service, const Command& command);
+  Lane& agent_lane(const std::string& service, int site);
+  Lane& asking_lane(const std::string& service);
+
+ private:
+  void send(const std::string& service, const SendOrder& order);
+  Result<OrderReply> deliver(const std::string& service, const SendOrder& order, bool dry_run,
+                             Duration within);
+  RenderedStep rehearse_order(const std::string& service, const SendOrder& order);
+  RenderedStep rehearse_record(const std::string& service, std::size_t index, int to,
+                               const Reign& reign);
+
+  const Clock& clock_;
+  std::map<std::string, ServiceOutside>& outside_;
+  Voucher& voucher_;
+  const TlsIdentity tls_;
+  const std::string sender_;
+  const Sink sink_;
+  std::map<std::string, std::unique_ptr<HttpClient>> clients_;  // One per agent lane.
+  std::map<std::string, std::unique_ptr<Lane>> lanes_;          // Made in the constructor.
+};
+
+// Reads for real; every write is rendered to the log and none is sent.
+class DryExecutor final : public RealExecutor {
+ public:
+  using RealExecutor::RealExecutor;
+  void start(const std::string& service, const Command& command) override;
+};
+
+}  // namespace pointsman

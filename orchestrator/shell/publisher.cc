@@ -1,0 +1,194 @@
+#include "orchestrator/shell/publisher.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+
+namespace pointsman {
+namespace {
+
+std::string joined(const std::vector<std::string>& values) {
+  return values.empty() ? "nothing" : fmt::format("{}", fmt::join(values, " "));
+}
+
+std::string word_after(std::string_view text, std::string_view key) {
+  const auto at = text.find(key);
+  if (at == std::string_view::npos) return "";
+  const auto begin = at + key.size();
+  return std::string(text.substr(begin, text.find(' ', begin) - begin));
+}
+
+}  // namespace
+
+std::string format_mark(const Mark& mark) {
+  return fmt::format("pointsman service={} epoch={} reign={} site={}", mark.service,
+                     mark.reign.epoch, mark.reign.id, mark.site);
+}
+
+std::optional<Mark> parse_mark(const std::string& text) {
+  if (!text.starts_with("pointsman ")) return std::nullopt;
+  Mark mark;
+  mark.service = word_after(text, " service=");
+  mark.reign.id = word_after(text, " reign=");
+  mark.site = word_after(text, " site=");
+  const std::string epoch = word_after(text, " epoch=");
+  const auto [end, error] =
+      std::from_chars(epoch.data(), epoch.data() + epoch.size(), mark.reign.epoch);
+  if (error != std::errc() || end != epoch.data() + epoch.size() || mark.service.empty()) {
+    return std::nullopt;
+  }
+  return mark;
+}
+
+Publisher::Publisher(const ServiceSettings& service, const RecordSettings& record,
+                     Provider& provider)
+    : service_(service.name),
+      key_{record.zone, record.name, record.type},
+      ttl_(std::max(service.ttl, provider.limits().ttl_min)),
+      provider_(provider),
+      authorities_(record.authorities) {
+  for (std::size_t k = 0; k < kSites; ++k) {
+    sites_[k] = service.sites.at(k).name;
+    const auto found = record.values.find(sites_[k]);
+    if (found != record.values.end()) values_[k] = found->second;
+    std::sort(values_[k].begin(), values_[k].end());
+  }
+}
+
+const std::vector<std::string>& Publisher::values_of(int site) const {
+  return values_.at(static_cast<std::size_t>(site));
+}
+
+int Publisher::site_of(const std::vector<std::string>& values) const {
+  for (int k = 0; k < kSites; ++k) {
+    if (values == values_of(k)) return k;
+  }
+  return -1;
+}
+
+RecordRead Publisher::read(int index, Duration within) {
+  RecordRead read;
+  read.record = index;
+  auto live = provider_.read(key_, within);
+  if (!live.ok()) {
+    read.problem = live.error().message;
+    return read;
+  }
+  find_authorities(within);
+  read.readable = true;
+  read.site = site_of(live->values);
+  read.values = joined(live->values);
+  return read;
+}
+
+Result<Change> Publisher::change_for(int site, const Reign& reign, Duration within) {
+  auto live = provider_.read(key_, within);
+  if (!live.ok()) return live.error();
+  const auto mark = parse_mark(live->mark);
+  if (!live->mark.empty() && (!mark || mark->service != service_)) {
+    return {ErrorCode::kConflict, key_.name + " carries the mark of another: " + live->mark};
+  }
+  if (mark && (mark->reign.epoch > reign.epoch ||
+               (mark->reign.epoch == reign.epoch && mark->reign.id != reign.id))) {
+    return {ErrorCode::kConflict, fmt::format("{} carries the mark of reign {}, not below {}",
+                                              key_.name, mark->reign.epoch, reign.epoch)};
+  }
+  Change change;
+  change.key = key_;
+  change.desired = values_of(site);
+  change.ttl = ttl_;
+  change.mark = format_mark({service_, reign, sites_.at(static_cast<std::size_t>(site))});
+  for (const auto& values : values_) {
+    change.expected.insert(change.expected.end(), values.begin(), values.end());
+  }
+  change.expected_marks = {live->mark};
+  return change;
+}
+
+PublishAnswered Publisher::publish(const PublishRecord& order, Duration within) {
+  PublishAnswered answered;
+  answered.record = order.record;
+  answered.move = order.move;
+  const auto change = change_for(order.site, order.reign, within / 2);
+  Error failure;
+  if (!change.ok()) {
+    failure = change.error();
+  } else if (const auto replaced = provider_.replace(*change, within / 2); replaced.ok()) {
+    find_authorities(within);
+    answered.accepted = true;
+    answered.detail = fmt::format("{} {} is {} by the provider's own account", key_.name, key_.type,
+                                  joined(change->desired));
+    return answered;
+  } else {
+    failure = replaced.error();
+  }
+  answered.for_good = failure.code == ErrorCode::kConflict || failure.code == ErrorCode::kRefused ||
+                      failure.code == ErrorCode::kInvalid;
+  answered.detail = failure.message;
+  return answered;
+}
+
+Result<std::vector<std::string>> Publisher::render(int site, const Reign& reign, Duration within) {
+  const auto change = change_for(site, reign, within / 2);
+  if (!change.ok()) return change.error();
+  return provider_.render(*change, within / 2);
+}
+
+// On the provider's own lane: ask() runs beside it and only reads what was found.
+void Publisher::find_authorities(Duration within) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (!authorities_.empty()) return;
+  }
+  auto found = provider_.authorities(key_, within);
+  const std::lock_guard lock(mutex_);
+  if (found.ok()) authorities_ = std::move(*found);
+  authorities_problem_ = found.ok() ? "" : found.error().message;
+}
+
+AuthoritiesAnswered Publisher::ask(const AskAuthorities& order, Duration within) {
+  AuthoritiesAnswered answered;
+  answered.record = order.record;
+  answered.move = order.move;
+  answered.site = order.site;
+  std::vector<std::string> servers;
+  {
+    const std::lock_guard lock(mutex_);
+    servers = authorities_;
+    answered.detail = key_.name + ": authoritative servers not known: " + authorities_problem_;
+  }
+  if (servers.empty()) return answered;
+  std::vector<AuthorityAnswer> answers;
+  std::string agree;
+  std::string differ;
+  for (const std::string& server : servers) {
+    AuthorityAnswer answer = ask_authority(server, key_, std::min<Duration>(within, 1s));
+    const bool agrees =
+        answer.answered && order.site >= 0 && answer.values == values_of(order.site);
+    std::string& list = agrees ? agree : differ;
+    list += (list.empty() ? "" : ", ") + server;
+    if (!agrees) list += answer.answered ? " says " + joined(answer.values) : " " + answer.problem;
+    answers.push_back(std::move(answer));
+  }
+  answered.agreed = !answers.empty() && differ.empty();
+  answered.any_agreed = !agree.empty();
+  answered.detail = key_.name + " " + key_.type + ": " +
+                    (agree.empty() ? "" : "published at " + agree) +
+                    (agree.empty() || differ.empty() ? "" : "; ") +
+                    (differ.empty() ? "" : "not yet at " + differ);
+  const std::lock_guard lock(mutex_);
+  answers_ = std::move(answers);
+  return answered;
+}
+
+Result<std::string> Publisher::preflight(Duration within) {
+  return provider_.preflight(key_, within);
+}
+
+std::vector<AuthorityAnswer> Publisher::answers() const {
+  const std::lock_guard lock(mutex_);
+  return answers_;
+}
+
+}  // namespace pointsman

@@ -1,0 +1,72 @@
+#pragma once
+
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "orchestrator/core/machine.h"
+#include "orchestrator/offline/config.h"
+#include "providers/provider.h"
+
+// Where sites meet records: which values a site has, which mark our reign leaves, and what the live
+// record means. Providers know neither.
+
+namespace pointsman {
+
+// Our mark: "pointsman service=im-api epoch=2 reign=0123456789abcdef site=sh".
+struct Mark {
+  std::string service;
+  Reign reign;
+  std::string site;
+};
+std::string format_mark(const Mark& mark);
+std::optional<Mark> parse_mark(const std::string& text);
+
+// One record of one service. Calls block; one at a time.
+class Publisher {
+ public:
+  Publisher(const ServiceSettings& service, const RecordSettings& record, Provider& provider);
+
+  // What stands there, in the core's words.
+  RecordRead read(int index, Duration within);
+
+  // Makes the record name `site`, under the mark of `reign`. A mark of a later reign is never
+  // overwritten.
+  PublishAnswered publish(const PublishRecord& order, Duration within);
+
+  // The writes that publish() would send.
+  Result<std::vector<std::string>> render(int site, const Reign& reign, Duration within);
+
+  // Whether every authoritative server names `site`.
+  AuthoritiesAnswered ask(const AskAuthorities& order, Duration within);
+
+  Result<std::string> preflight(Duration within);
+
+  // The last answers of the authoritative servers, for people. Thread-safe.
+  std::vector<AuthorityAnswer> answers() const;
+
+  const RecordKey& key() const { return key_; }
+  const std::vector<std::string>& values_of(int site) const;
+
+ private:
+  int site_of(const std::vector<std::string>& values) const;
+  Result<Change> change_for(int site, const Reign& reign, Duration within);
+  void find_authorities(Duration within);
+
+  std::string service_;
+  RecordKey key_;
+  std::chrono::seconds ttl_;
+  std::array<std::string, kSites> sites_;
+  std::array<std::vector<std::string>, kSites> values_;
+  Provider& provider_;
+  // Of what follows: the provider's lane finds, the asking lane asks, the page reads.
+  mutable std::mutex mutex_;
+  std::vector<std::string> authorities_;
+  std::string authorities_problem_;
+  std::vector<AuthorityAnswer> answers_;
+};
+
+}  // namespace pointsman

@@ -1,0 +1,57 @@
+#pragma once
+
+#include <atomic>
+#include <mutex>
+#include <string>
+#include <thread>
+
+#include "base/clock.h"
+#include "base/queue.h"
+#include "orchestrator/shell/store.h"
+
+namespace pointsman {
+
+// The store's thread. Batches are saved in the order given; a batch that fails is tried again for
+// as long as it takes, and nothing behind it is saved meanwhile: what waits for it does not start.
+class Saver {
+ public:
+  Saver(const Clock& clock, Store& store);
+  ~Saver();  // Saves what is queued, if the store takes it at once.
+  Saver(const Saver&) = delete;
+  Saver& operator=(const Saver&) = delete;
+
+  // The ticket of the batch: durable once done() has reached it.
+  std::uint64_t save(SaveBatch batch);
+  std::uint64_t done() const { return done_.load(); }
+
+  // Why the store does not save; "" when it does.
+  std::string problem() const;
+
+  // Other calls of the store (history, verify), on the caller's thread, one at a time.
+  template <typename Use>
+  auto with(Use use) {
+    const std::lock_guard lock(store_mutex_);
+    return use(store_);
+  }
+
+ private:
+  struct Ticketed {
+    std::uint64_t ticket = 0;
+    SaveBatch batch;
+  };
+  void run();
+  bool save_one(const Ticketed& item);
+
+  const Clock& clock_;
+  Store& store_;
+  std::mutex store_mutex_;  // The store serves one thread at a time: saving and reading history.
+  Queue<Ticketed> queue_;
+  std::uint64_t last_ticket_ = 0;
+  std::atomic<std::uint64_t> done_{0};
+  std::atomic<bool> ending_{false};
+  mutable std::mutex problem_mutex_;  // Of the text alone.
+  std::string problem_;
+  std::thread thread_;
+};
+
+}  // namespace pointsman

@@ -1,0 +1,79 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/http.h"
+#include "orchestrator/shell/vouch_book.h"
+
+// The voucher: polls every agent and, with each poll, vouches. It runs beside the loop, so that
+// neither a slow disk nor a busy loop stops leases.
+//
+// Its lock is the one mutex besides queues and the snapshot: pollers, loop and order workers share
+// the book, and a stop must be in force when it returns. Nothing is awaited while it is held.
+
+namespace pointsman {
+
+// One agent, which may serve several services.
+struct AgentAddress {
+  std::string url;
+  std::string site;                                   // The certificate's name.
+  std::vector<std::pair<std::string, int>> services;  // (service, site index)
+  Duration poll_interval = 500ms;
+  Duration hurry_interval = 250ms;
+};
+
+class Voucher {
+ public:
+  struct Heard {
+    std::string service;
+    int site = 0;
+    ServiceReport report;
+    Instant asked;
+  };
+  using OnHeard = std::function<void(Heard)>;
+  using OnSilent = std::function<void(const std::string& service, int site, std::string why)>;
+
+  // `sender` is the monitor's certificate name. Callbacks come on poller threads and must not
+  // block.
+  Voucher(const Clock& clock, std::string sender, TlsIdentity tls, OnHeard heard, OnSilent silent);
+  ~Voucher();
+  Voucher(const Voucher&) = delete;
+  Voucher& operator=(const Voucher&) = delete;
+
+  // Starts polling; call after the book knows the services.
+  void watch(std::vector<AgentAddress> agents);
+  void end();
+
+  // Runs `use` on the book under the lock.
+  template <typename Use>
+  auto with(Use use) {
+    const std::lock_guard lock(mutex_);
+    return use(book_);
+  }
+
+  // In a dry run polls carry no vouch.
+  void vouch_nothing() { vouches_ = false; }
+
+ private:
+  struct Poller;
+  void poll_for_ever(Poller& poller);
+  void poll_once(Poller& poller, HttpClient& client);
+
+  const Clock& clock_;
+  const std::string sender_;
+  const TlsIdentity tls_;
+  const OnHeard heard_;
+  const OnSilent silent_;
+  bool vouches_ = true;
+  std::mutex mutex_;
+  VouchBook book_;
+  std::vector<std::unique_ptr<Poller>> pollers_;
+};
+
+}  // namespace pointsman
