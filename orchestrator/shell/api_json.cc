@@ -45,7 +45,7 @@ Json site_json(const ServiceSnapshot& shot, int site) {
                               {"problem", view.agent.stores_problem},
                               {"applier_running", view.agent.applier_running},
                               {"errant", view.agent.errant}});
-  if (view.agent.has_stores) json.set("stores", std::move(stores));
+  if (view.agent.has_stores) json.set("replication", std::move(stores));
   return json;
 }
 

@@ -1,0 +1,110 @@
+// pointsmand: reads its arguments, wires the daemon, waits for signals.
+
+#include <csignal>
+#include <cstdio>
+#include <cstring>
+#include <string>
+
+#include "base/clock.h"
+#include "base/http.h"
+#include "base/log.h"
+#include "base/notify.h"
+#include "orchestrator/offline/config.h"
+#include "orchestrator/shell/daemon.h"
+
+namespace {
+
+using namespace pointsman;
+
+struct Arguments {
+  std::string config = "/etc/pointsman/pointsman.toml";
+  bool dry_run = false;
+  bool wrong = false;
+  bool version = false;
+  bool help = false;
+};
+
+constexpr const char* kUsage =
+    "usage: pointsmand [--config FILE] [--dry-run] [--debug] [--version]\n"
+    "  --config FILE  default /etc/pointsman/pointsman.toml\n"
+    "  --dry-run      probe and decide for real, write nothing: every write is rendered to the "
+    "log\n"
+    "  --debug        log everything\n";
+
+Arguments read_arguments(int argc, char** argv) {
+  Arguments arguments;
+  for (int k = 1; k < argc; ++k) {
+    const std::string word = argv[k];
+    if (word == "--config" && k + 1 < argc) {
+      arguments.config = argv[++k];
+    } else if (word == "--dry-run") {
+      arguments.dry_run = true;
+    } else if (word == "--debug") {
+      set_log_level(LogLevel::kDebug);
+    } else if (word == "--version") {
+      arguments.version = true;
+    } else if (word == "--help" || word == "-h") {
+      arguments.help = true;
+    } else {
+      std::fprintf(stderr, "pointsmand: unknown argument \"%s\"\n", printable(word).c_str());
+      arguments.wrong = true;
+    }
+  }
+  return arguments;
+}
+
+// Waits for a signal, telling the watchdog meanwhile that the loop turns.
+void serve(Daemon& daemon, const sigset_t& signals) {
+  notify_ready();
+  while (true) {
+    const timespec rest{1, 0};
+    const int signal = sigtimedwait(&signals, nullptr, &rest);
+    if (daemon.turns()) notify_watchdog();
+    if (signal == SIGHUP) {
+      daemon.reload();
+    } else if (signal == SIGTERM || signal == SIGINT) {
+      log(LogLevel::kNotice, "stopping", {{"signal", strsignal(signal)}});
+      notify_stopping();
+      return;
+    }
+  }
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const Arguments arguments = read_arguments(argc, argv);
+  if (arguments.version) {
+    std::printf("pointsmand %s\n", PM_VERSION);
+    return 0;
+  }
+  if (arguments.wrong || arguments.help) {
+    std::fputs(kUsage, arguments.help ? stdout : stderr);
+    return arguments.help ? 0 : 2;
+  }
+  sigset_t signals;
+  sigemptyset(&signals);
+  for (const int each : {SIGHUP, SIGTERM, SIGINT}) sigaddset(&signals, each);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  std::signal(SIGPIPE, SIG_IGN);
+  http_global_init();
+
+  auto outcome = read_monitor_config(arguments.config);
+  for (const std::string& warning : outcome.warnings) {
+    log(LogLevel::kWarning, "configuration", {{"warning", warning}});
+  }
+  if (!outcome.config) {
+    for (const ConfigError& error : outcome.errors) {
+      std::fprintf(stderr, "%s\n", printable(error.text()).c_str());
+    }
+    return 2;
+  }
+  Daemon daemon(system_clock(), arguments.dry_run);
+  if (const auto started = daemon.start(std::move(*outcome.config)); !started.ok()) {
+    log(LogLevel::kError, "not-started", {{"problem", started.error().message}});
+    return started.error().code == ErrorCode::kInvalid ? 2 : 1;
+  }
+  serve(daemon, signals);
+  daemon.end();
+  return 0;
+}

@@ -1,0 +1,405 @@
+#include "orchestrator/shell/daemon.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+
+#include "base/certificate.h"
+#include "base/crypto.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "orchestrator/shell/agent_view.h"
+#include "orchestrator/shell/reference.h"
+
+namespace pointsman {
+namespace {
+
+constexpr const char* kReferencePrefix = "reference/";
+
+// Loads for real and saves nothing.
+class ForgetfulStore final : public Store {
+ public:
+  explicit ForgetfulStore(std::unique_ptr<Store> real) : real_(std::move(real)) {}
+  Result<StoredState> load() override { return real_->load(); }
+  Result<void> save(const SaveBatch&) override { return {}; }
+  Result<std::vector<JournalEntry>> journal(const HistoryQuery& query) override {
+    return real_->journal(query);
+  }
+  Result<std::vector<MoveRow>> moves(const HistoryQuery& query) override {
+    return real_->moves(query);
+  }
+  Result<std::vector<FlightRow>> flight(const std::string& service, int limit) override {
+    return real_->flight(service, limit);
+  }
+  Result<ChainReport> verify() override { return real_->verify(); }
+
+ private:
+  std::unique_ptr<Store> real_;
+};
+
+Mode mode_of(const std::string& text) {
+  if (text == "observe") return Mode::kObserve;
+  return text == "propose" ? Mode::kPropose : Mode::kAuto;
+}
+
+Sighting sighting_of(Outcome outcome) {
+  switch (outcome) {
+    case Outcome::kPass: return Sighting::kPass;
+    case Outcome::kFail: return Sighting::kFail;
+    case Outcome::kUnknown: return Sighting::kUnknown;
+  }
+  return Sighting::kUnknown;
+}
+
+// Fills in what the agent of `at` shall probe: the other site, by its public address.
+Json witness_of(const ServiceSettings& service, std::size_t at) {
+  Json targets = Json::array();
+  const SiteSettings& other = service.sites.at(1 - at);
+  for (const ProbeSpec& spec : service.probes_of(other)) {
+    targets.push(Json::object({{"site", other.name}, {"spec", spec.to_json()}}));
+  }
+  return targets;
+}
+
+std::uint64_t version_of(const std::array<Json, kSites>& witness) {
+  const std::string sum = digest(Hash::kSha256, witness[0].dump() + witness[1].dump());
+  std::uint64_t version = 0;
+  for (int k = 0; k < 6; ++k) version = version << 8 | static_cast<unsigned char>(sum.at(k));
+  return version + 1;
+}
+
+// A neutral reference is reached when its port takes a connection.
+std::vector<ProbeSpec> reference_specs(const std::vector<std::string>& references) {
+  std::vector<ProbeSpec> specs;
+  for (std::size_t k = 0; k < references.size(); ++k) {
+    auto spec = reference_spec(references[k]);
+    if (!spec.ok()) {
+      log(LogLevel::kError, "reference-unusable",
+          {{"reference", references[k]}, {"problem", spec.error().message}});
+      continue;
+    }
+    spec->name = kReferencePrefix + std::to_string(k);
+    specs.push_back(std::move(*spec));
+  }
+  return specs;
+}
+
+}  // namespace
+
+ServicePolicy policy_of(const MonitorConfig& config, const ServiceSettings& service) {
+  ServicePolicy policy;
+  policy.name = service.name;
+  policy.mode = mode_of(service.mode.empty() ? config.mode : service.mode);
+  for (std::size_t k = 0; k < kSites; ++k) {
+    policy.sites[k] = {service.sites.at(k).name, service.sites.at(k).preferred};
+  }
+  policy.agents = service.has_agents();
+  policy.probes = static_cast<int>(service.probes.size());
+  policy.records = static_cast<int>(service.records.size());
+  policy.fall = service.fall;
+  policy.rise = service.rise;
+  policy.quorum = service.quorum;
+  policy.interval = service.interval;
+  policy.suspect_interval = service.suspect_interval;
+  policy.timeout = service.timeout;
+  policy.lease = service.lease;
+  policy.lone_lease = service.lone_lease;
+  policy.max_lag = service.max_lag;
+  policy.prepare_ttl = service.prepare_ttl;
+  policy.order_ttl = service.order_ttl;
+  policy.publish_wait = service.publish_wait;
+  policy.hold_down = service.hold_down;
+  policy.max_moves_per_day = service.max_moves_per_day;
+  policy.unfenced_allowed = service.unfenced == "allow";
+  policy.publish_first = service.order != "promote-first";
+  return policy;
+}
+
+Daemon::Daemon(const Clock& clock, bool dry_run) : clock_(clock), dry_run_(dry_run) {}
+
+Daemon::~Daemon() { end(); }
+
+void Daemon::end() {
+  if (web_) web_->stop();
+  if (control_) control_->stop();
+  engine_.reset();
+  if (voucher_) voucher_->end();
+  if (loop_) loop_->end();
+  executor_.reset();
+  lanes_.clear();
+  saver_.reset();
+}
+
+bool Daemon::turns() const { return loop_ && clock_.now() - loop_->last_turn() < 5s; }
+
+Result<void> Daemon::make_outside() {
+  std::map<std::string, Provider*> by_name;
+  for (const ProviderSettings& settings : config_.providers) {
+    auto provider = make_provider(settings, clock_);
+    if (!provider.ok()) return provider.error();
+    by_name[settings.name] = provider->get();
+    providers_.push_back(std::move(*provider));
+    lanes_[settings.name] = std::make_unique<Lane>("dns-" + settings.name);
+  }
+  for (const ServiceSettings& service : config_.services) {
+    ServiceOutside outside;
+    outside.policy = policy_of(config_, service);
+    for (const RecordSettings& record : service.records) {
+      outside.publishers.push_back(
+          std::make_unique<Publisher>(service, record, *by_name.at(record.provider)));
+      outside.publisher_lanes.push_back(lanes_.at(record.provider).get());
+    }
+    for (std::size_t k = 0; k < kSites; ++k) outside.agent_urls[k] = service.sites.at(k).agent;
+    outside_.emplace(service.name, std::move(outside));
+  }
+  return {};
+}
+
+Result<void> Daemon::load_state() {
+  auto store = open_sqlite_store(config_.state_dir);
+  if (!store.ok()) return store.error();
+  store_ = std::move(*store);
+  if (dry_run_) store_ = std::make_unique<ForgetfulStore>(std::move(store_));
+  auto stored = store_->load();
+  if (!stored.ok()) return stored.error();
+  stored_ = std::move(*stored);
+  return {};
+}
+
+void Daemon::start_voucher() {
+  std::map<std::string, AgentAddress> agents;
+  for (const ServiceSettings& service : config_.services) {
+    if (!service.has_agents()) continue;
+    for (std::size_t k = 0; k < kSites; ++k) {
+      const SiteSettings& site = service.sites.at(k);
+      AgentAddress& agent = agents[site.agent];
+      agent.url = site.agent;
+      agent.site = site.name;
+      agent.poll_interval = std::min(agent.poll_interval, service.lease / 6);
+      agent.hurry_interval = std::min(agent.hurry_interval, service.suspect_interval);
+      agent.services.emplace_back(service.name, static_cast<int>(k));
+    }
+  }
+  std::vector<AgentAddress> list;
+  for (auto& [url, agent] : agents) list.push_back(std::move(agent));
+  voucher_->watch(std::move(list));
+}
+
+void Daemon::on_probe(const EngineEvent& event) {
+  if (event.target.starts_with(kReferencePrefix)) {
+    if (event.kind == EngineEvent::Kind::kObservation &&
+        event.observation.outcome == Outcome::kPass) {
+      loop_->reference_passed(event.started);
+    }
+    return;
+  }
+  for (const auto& [name, outside] : outside_) {
+    for (int site = 0; site < kSites; ++site) {
+      const std::string prefix =
+          name + "/" + outside.policy.sites.at(static_cast<std::size_t>(site)).name + "/";
+      if (!event.target.starts_with(prefix)) continue;
+      const int probe = std::atoi(event.target.c_str() + prefix.size());
+      if (event.kind == EngineEvent::Kind::kDoubt) {
+        for (std::size_t k = 0; k < config_.references.size(); ++k) {
+          engine_->hurry(kReferencePrefix + std::to_string(k));
+        }
+        loop_->post({name, ProbeDoubted{site, probe, event.started}, nullptr});
+      } else {
+        if (event.observation.outcome == Outcome::kFail) {
+          for (std::size_t k = 0; k < config_.references.size(); ++k) {
+            engine_->hurry(kReferencePrefix + std::to_string(k));
+          }
+        }
+        loop_->post({name,
+                     ProbeSeen{site, probe, sighting_of(event.observation.outcome), event.started,
+                               event.observation.detail},
+                     nullptr});
+      }
+      return;
+    }
+  }
+}
+
+void Daemon::start_probes() {
+  engine_ = std::make_unique<ProbeEngine>(clock_, [this](EngineEvent event) { on_probe(event); });
+  std::vector<ProbeSpec> specs = reference_specs(config_.references);
+  loop_->set_references(!specs.empty());
+  for (const ServiceSettings& service : config_.services) {
+    for (const SiteSettings& site : service.sites) {
+      for (ProbeSpec& spec : service.probes_of(site)) specs.push_back(std::move(spec));
+    }
+  }
+  const auto watched = engine_->watch(std::move(specs));
+  if (!watched.ok())
+    log(LogLevel::kError, "probes-refused", {{"problem", watched.error().message}});
+}
+
+// Whether credentials and rights look sound: at start, and told as the gate `provider`.
+void Daemon::preflight() {
+  for (auto& [name, outside] : outside_) {
+    for (std::size_t k = 0; k < outside.publishers.size(); ++k) {
+      outside.publisher_lanes[k]->give([this, service = name, k] {
+        const auto result = outside_.at(service).publishers.at(k)->preflight(5s);
+        ProviderJudged judged;
+        judged.record = static_cast<int>(k);
+        judged.well = result.ok() || (result.error().code != ErrorCode::kRefused &&
+                                      result.error().code != ErrorCode::kInvalid);
+        judged.problem = result.ok() ? "" : result.error().message;
+        log(result.ok() ? LogLevel::kInfo : LogLevel::kError,
+            result.ok() ? "preflight-passed" : "preflight-failed",
+            {{"service", service},
+             {"record", k + 1},
+             {"text", result.ok() ? *result : result.error().message}});
+        loop_->post({service, judged, nullptr});
+      });
+    }
+  }
+}
+
+Result<void> Daemon::start_servers() {
+  const auto parts = [&] {
+    return Api::Parts{clock_,       *loop_,   *saver_, *executor_, outside_,
+                      config_.name, dry_run_, {},      false};
+  };
+  Api::Parts trusted = parts();
+  trusted.trusted = true;
+  control_api_ = std::make_unique<Api>(std::move(trusted));
+  control_ = std::make_unique<HttpServer>();
+  control_api_->serve(*control_);
+  HttpServerOptions options;
+  options.listen = "unix:" + config_.control;
+  RETURN_IF_ERROR(control_->start(options));
+  if (!config_.web) return {};
+  Api::Parts guarded = parts();
+  guarded.tokens = config_.web->tokens;
+  web_api_ = std::make_unique<Api>(std::move(guarded));
+  web_ = std::make_unique<HttpServer>();
+  web_api_->serve(*web_);
+  HttpServerOptions web;
+  web.listen = config_.web->listen;
+  web.cert_file = config_.web->cert;
+  web.key_file = config_.web->key;
+  web.hosts = config_.web->hosts;
+  if (web.hosts.empty()) web.hosts = {"127.0.0.1", "localhost", "[::1]"};
+  return web_->start(web);
+}
+
+Result<void> Daemon::start(MonitorConfig config) {
+  config_ = std::move(config);
+  sender_ = config_.name;
+  if (!config_.tls.cert_file.empty()) {
+    const auto facts = read_certificate(config_.tls.cert_file);
+    if (!facts.ok()) return facts.error();
+    if (facts->names.empty()) {
+      return {ErrorCode::kInvalid, config_.tls.cert_file + " carries no DNS name"};
+    }
+    sender_ = facts->names.front();
+  }
+  RETURN_IF_ERROR(load_state());
+  RETURN_IF_ERROR(make_outside());
+  saver_ = std::make_unique<Saver>(clock_, *store_);
+  voucher_ = std::make_unique<Voucher>(
+      clock_, sender_, config_.tls,
+      [this](Voucher::Heard heard) {
+        const ServicePolicy& policy = outside_.at(heard.service).policy;
+        loop_->post({heard.service,
+                     AgentHeard{heard.site, view_of(policy, heard.report), heard.asked}, nullptr});
+      },
+      [this](const std::string& service, int site, std::string why) {
+        loop_->post({service, AgentSilent{site, std::move(why)}, nullptr});
+      });
+  if (dry_run_) voucher_->vouch_nothing();
+  const auto sink = [this](const std::string& service, decltype(Event::what) what) {
+    loop_->post({service, std::move(what), nullptr});
+  };
+  if (dry_run_) {
+    executor_ =
+        std::make_unique<DryExecutor>(clock_, outside_, *voucher_, config_.tls, sender_, sink);
+  } else {
+    executor_ =
+        std::make_unique<RealExecutor>(clock_, outside_, *voucher_, config_.tls, sender_, sink);
+  }
+  loop_ = std::make_unique<Loop>(Loop::Parts{clock_, *executor_, *voucher_, *saver_,
+                                             stored_.counter, config_.max_moves_at_once,
+                                             config_.breaker_window, config_.name});
+  for (const ServiceSettings& service : config_.services) {
+    const ServicePolicy& policy = outside_.at(service.name).policy;
+    std::optional<KeptState> kept;
+    for (const auto& [name, text] : stored_.states) {
+      if (name != service.name) continue;
+      auto decoded = decode_state(policy, text, clock_.now());
+      if (!decoded.ok()) {
+        return {ErrorCode::kInvalid, "state of service " + name + ": " + decoded.error().message};
+      }
+      kept = std::move(*decoded);
+    }
+    VouchTerms terms;
+    terms.sites = {policy.sites[0].name, policy.sites[1].name};
+    terms.lease = policy.lease;
+    terms.lone_lease = policy.lone_lease;
+    terms.prepare_ttl = policy.prepare_ttl;
+    for (std::size_t k = 0; k < kSites; ++k) terms.witness[k] = witness_of(service, k);
+    terms.witness_version = version_of(terms.witness);
+    const Duration widest = kept ? std::max(kept->widest, policy.lease) : policy.lease;
+    voucher_->with([&](VouchBook& book) {
+      book.set_service(service.name, std::move(terms), widest, clock_.now());
+    });
+    loop_->add(policy, std::move(kept));
+  }
+  loop_->start();
+  start_probes();
+  start_voucher();
+  preflight();
+  RETURN_IF_ERROR(start_servers());
+  log(LogLevel::kNotice, "started",
+      {{"monitor", config_.name},
+       {"version", PM_VERSION},
+       {"services", config_.services.size()},
+       {"dry_run", dry_run_}});
+  return {};
+}
+
+void Daemon::reload() {
+  auto outcome = read_monitor_config(config_.file);
+  if (!outcome.config) {
+    for (const ConfigError& error : outcome.errors) {
+      log(LogLevel::kError, "reload-refused", {{"error", error.text()}});
+    }
+    return;
+  }
+  const MonitorConfig& fresh = *outcome.config;
+  const std::vector<std::string> changes = config_difference(config_, fresh);
+  for (const std::string& change : changes) log(LogLevel::kNotice, "reload", {{"change", change}});
+  if (changes.empty()) log(LogLevel::kNotice, "reload", {{"change", "nothing differs"}});
+  const auto shots = loop_->snapshot();
+  for (const ServiceSettings& service : fresh.services) {
+    const auto old = outside_.find(service.name);
+    const auto shot = shots.find(service.name);
+    if (old == outside_.end() || shot == shots.end()) {
+      log(LogLevel::kWarning, "reload-needs-restart",
+          {{"service", service.name}, {"why", "new service"}});
+      continue;
+    }
+    if (shot->second.state.move) {
+      log(LogLevel::kWarning, "reload-needs-repeat",
+          {{"service", service.name}, {"why", "a move is on: reload again after it"}});
+      continue;
+    }
+    const ServicePolicy policy = policy_of(fresh, service);
+    const ServicePolicy& former = shot->second.policy;
+    const bool same_shape = policy.sites[0].name == former.sites[0].name &&
+                            policy.sites[1].name == former.sites[1].name &&
+                            policy.agents == former.agents && policy.probes == former.probes &&
+                            policy.records == former.records && policy.lease == former.lease &&
+                            policy.lone_lease == former.lone_lease;
+    if (!same_shape) {
+      log(LogLevel::kWarning, "reload-needs-restart",
+          {{"service", service.name}, {"why", "sites, agents, probes, records or leases differ"}});
+      continue;
+    }
+    loop_->set_policy(policy);
+  }
+}
+
+}  // namespace pointsman

@@ -1,0 +1,73 @@
+#pragma once
+
+#include <atomic>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/http_server.h"
+#include "orchestrator/offline/config.h"
+#include "orchestrator/shell/api.h"
+#include "orchestrator/shell/executor.h"
+#include "orchestrator/shell/loop.h"
+#include "orchestrator/shell/saver.h"
+#include "orchestrator/shell/store.h"
+#include "orchestrator/shell/voucher.h"
+#include "probes/engine.h"
+
+namespace pointsman {
+
+// pointsmand, assembled: configuration in, everything running out.
+class Daemon {
+ public:
+  Daemon(const Clock& clock, bool dry_run);
+  ~Daemon();
+  Daemon(const Daemon&) = delete;
+  Daemon& operator=(const Daemon&) = delete;
+
+  // kInvalid: configuration or state; the message says what to do. Nothing runs then.
+  Result<void> start(MonitorConfig config);
+
+  // Reads the file again; a bad one changes nothing. What differs is logged; what needs a restart
+  // is said.
+  void reload();
+
+  // Whether the loop turns: for the watchdog.
+  bool turns() const;
+  void end();
+
+ private:
+  Result<void> make_outside();
+  Result<void> load_state();
+  Result<void> start_servers();
+  void start_voucher();
+  void start_probes();
+  void on_probe(const EngineEvent& event);
+  void preflight();
+
+  const Clock& clock_;
+  const bool dry_run_;
+  MonitorConfig config_;
+  std::string sender_;
+  std::vector<std::unique_ptr<Provider>> providers_;
+  std::map<std::string, ServiceOutside> outside_;
+  std::map<std::string, std::unique_ptr<Lane>> lanes_;  // One a provider.
+  std::unique_ptr<Store> store_;
+  StoredState stored_;
+  std::unique_ptr<Voucher> voucher_;
+  std::unique_ptr<RealExecutor> executor_;
+  std::unique_ptr<Saver> saver_;
+  std::unique_ptr<Loop> loop_;
+  std::unique_ptr<ProbeEngine> engine_;
+  std::unique_ptr<Api> control_api_;
+  std::unique_ptr<Api> web_api_;
+  std::unique_ptr<HttpServer> control_;
+  std::unique_ptr<HttpServer> web_;
+};
+
+// The core's policy of one service.
+ServicePolicy policy_of(const MonitorConfig& config, const ServiceSettings& service);
+
+}  // namespace pointsman
