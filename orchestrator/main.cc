@@ -55,16 +55,16 @@ Arguments read_arguments(int argc, char** argv) {
 
 // Waits for a signal, telling the watchdog meanwhile that the loop turns.
 void serve(Daemon& daemon, const sigset_t& signals) {
-  notify_ready();
+  notify_supervisor("READY=1");
   while (true) {
     const timespec rest{1, 0};
     const int signal = sigtimedwait(&signals, nullptr, &rest);
-    if (daemon.turns()) notify_watchdog();
+    if (daemon.turns()) notify_supervisor("WATCHDOG=1");
     if (signal == SIGHUP) {
       daemon.reload();
     } else if (signal == SIGTERM || signal == SIGINT) {
       log(LogLevel::kNotice, "stopping", {{"signal", strsignal(signal)}});
-      notify_stopping();
+      notify_supervisor("STOPPING=1");
       return;
     }
   }

@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "orchestrator/core/turn.h"
 
 // What an operator asks, and the answer he gets.
@@ -64,6 +66,9 @@ OperatorAnswer adopt(Turn& turn, const OperatorAsked& asked) {
   const bool reigned = turn.agent(other).highest != 0 || turn.agent(other).writable;
   begin_move(turn, std::move(move));
   turn.s.restored = false;
+  for (const SiteView& view : turn.s.sites) {
+    turn.out.counter_least = std::max(turn.out.counter_least, view.agent.monitor_counter + 1);
+  }
   if (reigned) begin_fence(turn, other);
   if (!turn.s.records.empty() && turn.s.records.front().readable) {
     turn.s.published = turn.s.records.front().site;

@@ -172,6 +172,7 @@ struct Decision {
   std::string reason;              // One sentence for the operator. Never empty.
   std::vector<JournalLine> journal;
   std::optional<OperatorAnswer> answer;  // Set exactly for OperatorAsked.
+  std::uint64_t counter_least = 0;  // A restored monitor goes on above what agents have seen.
 };
 
 // Decides what `event`, arriving at `now`, means for the service in `state`.

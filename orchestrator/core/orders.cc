@@ -46,11 +46,6 @@ void order_promotion(Turn& turn, Move& move) {
   const bool shown = crowned.reign == move.reign && crowned.role == SiteRole::kPrimary;
   if (move.kind == MoveKind::kAdopt) {
     if (!shown) send(turn, order_of(turn, move, move.to, OrderKind::kAdopt));
-    // The other becomes its standby; it is told only after the first has accepted.
-    const AgentView& other = turn.agent(move.from);
-    if (shown && other.reign != move.reign && turn.view(move.from).agent_heard) {
-      send(turn, order_of(turn, move, move.from, OrderKind::kAdopt));
-    }
     return;
   }
   if (move.void_first.any() && turn.agent(move.from).voided != move.void_first) {
@@ -75,6 +70,14 @@ void order_move(Turn& turn) {
     case Phase::kPreparing: send(turn, order_of(turn, move, move.to, OrderKind::kPrepare)); break;
     case Phase::kPromoting:
     case Phase::kStuck: order_promotion(turn, move); break;
+    case Phase::kVerifying:
+    case Phase::kPublishing:
+      // The other site becomes the standby; it is told only after the first has accepted.
+      if (move.kind == MoveKind::kAdopt && turn.fresh_agent(move.from) &&
+          turn.agent(move.from).reign != move.reign) {
+        send(turn, order_of(turn, move, move.from, OrderKind::kAdopt));
+      }
+      break;
     default: break;
   }
 }

@@ -199,7 +199,7 @@ void Loop::decide(Service& service, Decision decision, LoopEvent event, Instant 
 std::uint64_t Loop::save(Service& service, const Decision& decision, Instant now) {
   const WallTime wall = parts_.clock.wall();
   SaveBatch batch;
-  ++counter_;
+  counter_ = std::max(counter_ + 1, decision.counter_least);
   batch.counter = counter_;
   batch.states.emplace_back(service.policy.name,
                             encode_state(service.policy, {service.state, service.widest}));
