@@ -245,7 +245,8 @@ class Stage {
     Event event;
     event.what = std::move(what);
     const std::string number = std::to_string(
-        std::max<std::uint64_t>({state_.issued, state_.reign.epoch, highest_heard()}) + 1);
+        std::max<std::uint64_t>({state_.issued, state_.reign.epoch, highest_heard()}) +
+        (state_.restored ? 50 : 1));
     event.fresh = {"r" + number, "m" + number, 7};
     event.promise_end = promise_;
     event.counter = counter_;
