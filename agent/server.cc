@@ -55,6 +55,13 @@ void AgentServer::stop() {
   control_.stop();
 }
 
+void AgentServer::reload_tls() {
+  const auto loaded = public_.reload_tls();
+  log(loaded ? LogLevel::kNotice : LogLevel::kError,
+      loaded ? "certificates-loaded" : "certificates-refused",
+      {{"reason", loaded ? "" : loaded.error().message}});
+}
+
 // A monitor is who the certificate says, and one of ours.
 bool AgentServer::is_monitor(const HttpCall& call, const std::string& name) const {
   return names_hold(call.peer_names, name) && names_hold(config_.monitors, name);
@@ -123,9 +130,8 @@ HttpReply AgentServer::version() const {
 HttpReply AgentServer::status() {
   Json services = Json::array();
   for (ServiceRunner* runner : services_) services.push(to_json(runner->report()));
-  return json_reply(Json::object({{"site", config_.site},
-                                  {"version", PM_VERSION},
-                                  {"services", std::move(services)}}));
+  return json_reply(Json::object(
+      {{"site", config_.site}, {"version", PM_VERSION}, {"services", std::move(services)}}));
 }
 
 }  // namespace pointsman

@@ -22,6 +22,7 @@ class AgentServer {
   Result<void> start();
   void stop();
   int port() const { return public_.port(); }
+  void reload_tls();
 
  private:
   HttpReply poll(const HttpCall& call);
