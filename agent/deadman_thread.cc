@@ -9,6 +9,8 @@ namespace {
 
 constexpr Duration kTurn = 100ms;
 constexpr Duration kLookPeriod = 1s;
+// A lease longer by less is carried to the kernel with the next vouch.
+constexpr Duration kRenewStep = 50ms;
 
 }  // namespace
 
@@ -63,15 +65,13 @@ void DeadmanThread::run() {
   }
 }
 
-// Every service that has a role; one that never reigned is not touched.
+// All services at once; those without a role are only looked at.
 Result<void> DeadmanThread::set_up() {
   std::vector<DeadmanPorts> ports;
-  for (const Entry& entry : entries_) {
-    if (entry.guarded.runner->deadman_goal().mode == DeadmanMode::kUntouched) continue;
-    ports.push_back(entry.guarded.ports);
-  }
+  for (const Entry& entry : entries_) ports.push_back(entry.guarded.ports);
   RETURN_IF_ERROR(deadman_->set_up(ports));
   set_up_ = true;
+  for (Entry& entry : entries_) entry.mode = DeadmanMode::kUntouched;  // Looked at afresh.
   return {};
 }
 
@@ -90,27 +90,27 @@ void DeadmanThread::say(Entry& entry, const std::string& trouble) {
 void DeadmanThread::look(Entry& entry, const DeadmanGoal& goal, Instant now) {
   if (now - entry.looked_at < kLookPeriod) return;
   entry.looked_at = now;
-  const std::string& service = entry.guarded.ports.service;
-  const auto mode = deadman_->mode(service);
-  entry.state.available = mode.ok() || mode.error().code != ErrorCode::kUnavailable;
+  if (!set_up_) {
+    const auto done = set_up();
+    entry.state.available = done.ok();
+    if (!done) return;
+  }
   if (goal.mode == DeadmanMode::kUntouched || entry.mode == DeadmanMode::kUntouched) return;
-  const auto sound = deadman_->verify(service);
+  const auto sound = deadman_->verify(entry.guarded.ports.service);
   if (sound) return;
   say(entry, "re-making it: " + sound.error().message);
   set_up_ = false;
-  entry.mode = DeadmanMode::kUntouched;
-  entry.renewed = Instant{0};
 }
 
 Result<void> DeadmanThread::follow_goal(Entry& entry, const DeadmanGoal& goal, Instant now) {
   const std::string& service = entry.guarded.ports.service;
-  if (!set_up_ || entry.mode == DeadmanMode::kUntouched) {
-    RETURN_IF_ERROR(set_up());
+  if (!set_up_) RETURN_IF_ERROR(set_up());
+  if (entry.mode == DeadmanMode::kUntouched) {
     // A former run of ours may have left it just as it shall be, with a lease that lives.
     const auto found = deadman_->mode(service);
-    if (found) entry.mode = *found;
-    const auto rest = deadman_->rest(service);
-    if (rest && *rest > Duration::zero()) entry.renewed = now + *rest;
+    if (!found) return found.error();
+    entry.mode = *found;
+    entry.renewed = Instant{0};
   }
   if (entry.mode != goal.mode) {
     RETURN_IF_ERROR(deadman_->set_mode(service, goal.mode));
@@ -119,7 +119,8 @@ Result<void> DeadmanThread::follow_goal(Entry& entry, const DeadmanGoal& goal, I
   }
   if (goal.mode != DeadmanMode::kArmed) return {};
   if (goal.until > now) {
-    if (goal.until != entry.renewed) {
+    const bool shorter = goal.until < entry.renewed;
+    if (shorter || goal.until - entry.renewed >= kRenewStep || entry.renewed <= now) {
       RETURN_IF_ERROR(deadman_->renew(service, goal.until));
       entry.renewed = goal.until;
     }
@@ -156,6 +157,7 @@ void DeadmanThread::turn(Entry& entry, Instant now) {
     entry.state.trouble = "dead-man switch: " + done.error().message;
     entry.state.armed = entry.state.closed = false;
     entry.mode = DeadmanMode::kUntouched;  // Looked at afresh next time.
+    set_up_ = false;
     say(entry, done.error().message);
   }
   entry.guarded.runner->on_deadman(entry.state);

@@ -102,6 +102,17 @@ Result<std::unique_ptr<ServiceRunner>> AgentProgram::make_runner(
   return std::make_unique<ServiceRunner>(std::move(parts));
 }
 
+// Only looks: what a living kernel set still lets pass is the lease that we go on with.
+void AgentProgram::find_deadman() {
+  found_deadman_ = make_nft_deadman(clock_);
+  std::vector<DeadmanPorts> ports;
+  for (const AgentServiceSettings& settings : config_.services) {
+    if (settings.deadman) ports.push_back(deadman_ports(settings));
+  }
+  const auto found = found_deadman_->set_up(ports);
+  if (!found) log(LogLevel::kWarning, "deadman-missing", {{"reason", found.error().message}});
+}
+
 void AgentProgram::start_deadman() {
   if (!found_deadman_) return;
   std::vector<DeadmanThread::Guarded> guarded;
@@ -134,7 +145,7 @@ Result<void> AgentProgram::start() {
     auto lock = FileLock::take(config_.state_dir + "/lock");
     if (!lock) return lock.error();
     lock_ = std::move(*lock);
-    if (wants_deadman) found_deadman_ = make_nft_deadman(clock_);
+    if (wants_deadman) find_deadman();
   }
   const std::uint64_t incarnation = random_u64();
   for (const AgentServiceSettings& settings : config_.services) {

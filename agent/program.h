@@ -39,6 +39,7 @@ class AgentProgram {
   Result<std::unique_ptr<ServiceRunner>> make_runner(const AgentServiceSettings& settings,
                                                      std::uint64_t incarnation);
   std::vector<AttachedDriver> make_drivers(const AgentServiceSettings& settings) const;
+  void find_deadman();
   void start_deadman();
   void start_peers(const std::string& run);
 
