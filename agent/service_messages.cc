@@ -144,13 +144,22 @@ void ServiceRunner::note_order(const Order& order, const Verdict& verdict) {
   const LogLevel level = verdict.alarm      ? LogLevel::kError
                          : verdict.accepted ? LogLevel::kNotice
                                             : LogLevel::kWarning;
-  log(level, verdict.accepted ? "order-accepted" : "order-refused",
-      {{"service", name()},
-       {"verb", to_string(order.verb)},
-       {"epoch", order.reign.epoch},
-       {"move", order.move},
-       {"from", order.sender},
-       {"reason", verdict.reason}});
+  // A monitor asks again and again for what has to wait.
+  std::string& said = said_["order"];
+  const std::string now =
+      fmt::format("{}/{}/{}", to_string(order.verb), order.reign.epoch,
+                  verdict.reason.substr(0, verdict.reason.find_first_of("0123456789")));
+  const bool again = said == now && !verdict.save;
+  said = now;
+  if (!again) {
+    log(level, verdict.accepted ? "order-accepted" : "order-refused",
+        {{"service", name()},
+         {"verb", to_string(order.verb)},
+         {"epoch", order.reign.epoch},
+         {"move", order.move},
+         {"from", order.sender},
+         {"reason", verdict.reason}});
+  }
   if (!verdict.accepted) return;
   follow_ = order.verb == Verb::kFollow || (follow_ && order.verb != Verb::kPromote);
   if (!verdict.save) return;
