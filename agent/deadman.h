@@ -61,4 +61,9 @@ class Deadman {
 
 std::unique_ptr<Deadman> make_nft_deadman(const Clock& clock);
 
+// The same table as text for `nft -f`, every service armed and closed: what the boot unit loads
+// before the network, so that nothing is open until the agent says so. Loading it again keeps what
+// lives in the sets. `services` are as in set_up().
+std::string boot_ruleset(const std::vector<DeadmanPorts>& services);
+
 }  // namespace pointsman

@@ -29,11 +29,9 @@ bool holds(const std::deque<T>& former, const T& item) {
 
 Guard::Guard(std::string site, std::string peer, GuardRecord record, std::uint64_t incarnation,
              Instant now, Duration kernel_rest)
-    : site_(std::move(site)),
-      peer_(std::move(peer)),
-      record_(std::move(record)),
-      incarnation_(incarnation) {
+    : site_(std::move(site)), record_(std::move(record)), incarnation_(incarnation) {
   CHECK(incarnation_ != 0);
+  if (!peer.empty()) record_.peer = std::move(peer);
   // Also with an empty record: it may have been lost.
   promise_.assumed(now, record_.widest);
   long_until_ = late_until_ = now + promise_length(record_.widest);
@@ -78,6 +76,16 @@ Verdict Guard::on_monitor_poll(Duration lease, Instant now) {
 Verdict Guard::on_monitor_counter(std::uint64_t counter) {
   if (counter <= record_.monitor_counter) return {true, false, false, ""};
   record_.monitor_counter = counter;
+  return {true, true, false, ""};
+}
+
+Verdict Guard::on_peer_name(const std::string& name) {
+  if (name.empty() || name == site_ || name == record_.peer) return {true, false, false, ""};
+  if (!record_.peer.empty() && record_.role != Role::kNone) {
+    return {false, false, true,
+            fmt::format("told that the other site is {}, not {}", name, record_.peer)};
+  }
+  record_.peer = name;
   return {true, true, false, ""};
 }
 
@@ -168,12 +176,12 @@ bool Guard::is_stale(const ServiceReport& report) const {
 }
 
 Verdict Guard::on_peer_report(const ServiceReport& report, Instant now, bool answer) {
-  Verdict verdict;
-  if (report.site == site_ || (!peer_.empty() && report.site != peer_)) {
+  if (report.site == site_ || (!record_.peer.empty() && report.site != record_.peer)) {
     return {false, false, true, fmt::format("a report of {} came as the peer's", report.site)};
   }
   if (is_stale(report)) return {false, false, false, "older than a report already received"};
-  if (peer_.empty()) peer_ = report.site;
+  const bool named = record_.peer.empty();
+  if (named) record_.peer = report.site;
   if (peer_report_ && peer_report_->token.incarnation != report.token.incarnation) {
     remember(peer_former_, peer_report_->token.incarnation);
   }
@@ -184,7 +192,9 @@ Verdict Guard::on_peer_report(const ServiceReport& report, Instant now, bool ans
   if (!answer && lone_before) peer_report_->lone = true;
   // A fence in a number at least as high ended every reign that we vouched for.
   if (report.fenced != 0 && report.fenced >= owed_epoch_) promise_.released();
-  return learn_reign(report);
+  Verdict verdict = learn_reign(report);
+  verdict.save = verdict.save || named;
+  return verdict;
 }
 
 // The peer says that it is in power: the way in which a standby learns of a new number, and the
@@ -237,7 +247,7 @@ Guard::PeerVouch Guard::vouch_for_peer(Duration lease, Instant now) {
   PeerVouch out;
   if (record_.role == Role::kPrimary || record_.prepared || !peer_report_) return out;
   const ServiceReport& report = *peer_report_;
-  if (record_.power != peer_ || !record_.reign.any() || report.role != Role::kPrimary ||
+  if (record_.power != record_.peer || !record_.reign.any() || report.role != Role::kPrimary ||
       report.reign != record_.reign || report.token.incarnation == 0) {
     return out;
   }

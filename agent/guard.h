@@ -25,6 +25,7 @@ struct GuardRecord {
   Role role = Role::kNone;
   Reign reign;                // Last accepted as in force.
   std::string power;          // The site in power in it.
+  std::string peer;           // The other site's name, once told by a monitor or by itself.
   std::uint64_t highest = 0;  // Never goes down.
   Reign highest_reign;        // Whose number `highest` is.
   std::string highest_move;
@@ -67,6 +68,7 @@ struct GuardSight {
 
 class Guard {
  public:
+  // `peer` is the other site's name; "" takes that of the record, and is learned where it has none.
   // A run begins at `now`: promises are assumed (amnesia is a promise). `kernel_rest`: what is left
   // of the lease in the kernel set, when this site was in power and the set lives.
   Guard(std::string site, std::string peer, GuardRecord record, std::uint64_t incarnation,
@@ -87,6 +89,8 @@ class Guard {
   // that comes to lead anew draws a new run.
   Verdict on_monitor_vouch(const Vouch& vouch, const std::string& run, Instant now);
   Verdict on_monitor_counter(std::uint64_t counter);
+  // A monitor names the other site. Names do not change once an agent has a role.
+  Verdict on_peer_name(const std::string& name);
   Verdict on_renewal(const PrepareRenewal& renewal, Duration prepare_ttl, Instant now);
   Verdict on_order(const Order& order, const GuardSight& sight, Instant now);
 
@@ -145,7 +149,6 @@ class Guard {
   bool note_terms(const LeaseTerms& terms, Instant now);
 
   std::string site_;
-  std::string peer_;  // The peer's site name; learned from its first report when "".
   GuardRecord record_;
   std::uint64_t incarnation_ = 0;
   Duration fence_bound_ = kFenceBoundUnarmed;

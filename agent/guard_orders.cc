@@ -22,7 +22,7 @@ std::optional<Verdict> Guard::refuse(const Order& order, Instant now) const {
   if (order.site != site_) {
     return refused(fmt::format("addressed to {}, this is {}", order.site, site_));
   }
-  if (order.power != site_ && !peer_.empty() && order.power != peer_) {
+  if (order.power != site_ && !record_.peer.empty() && order.power != record_.peer) {
     return refused(fmt::format("{} is no site of this service", order.power));
   }
   if (order.token.incarnation != incarnation_) return refused("token of another run of this agent");
@@ -83,6 +83,7 @@ void Guard::accept_number(const Order& order) {
   record_.highest = order.reign.epoch;
   record_.highest_reign = order.reign;
   record_.highest_move = order.move;
+  if (order.power != site_) record_.peer = order.power;
 }
 
 void Guard::void_prepared() {

@@ -21,6 +21,7 @@ Json GuardRecord::to_json() const {
   Json json = Json::object({{"role", to_string(role)},
                             {"reign", reign_json(reign)},
                             {"power", power},
+                            {"peer", peer},
                             {"highest", number_json(highest)},
                             {"highest_reign", reign_json(highest_reign)},
                             {"highest_move", highest_move},
@@ -45,6 +46,7 @@ Result<GuardRecord> GuardRecord::from_json(const Json& json) {
   record.role = role_from(role).value_or(Role::kNone);
   record.reign = in.reign("reign");
   record.power = in.text("power");
+  record.peer = in.text("peer");
   record.highest = in.number("highest");
   record.highest_reign = in.reign("highest_reign");
   record.highest_move = in.text("highest_move", 64);

@@ -1,0 +1,99 @@
+#pragma once
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "agent/catch_up.h"
+#include "agent/driver_worker.h"
+#include "agent/guard.h"
+
+// Makes a site what its guard says: turns a Level into goals of the drivers and their readings into
+// what was read back. It knows drivers and their order, and no reigns.
+
+namespace pointsman {
+
+// What the kernel set does for this service now.
+struct DeadmanState {
+  bool configured = false;
+  bool available = false;
+  bool armed = false;   // In power: everything passes only while the lease's elements live.
+  bool closed = false;  // Armed, and the kernel was read back to hold no living element.
+  std::string trouble;
+};
+
+struct Standing {
+  Level level = Level::kUntouched;
+  Instant until{0};     // Of the lease.
+  bool follow = false;  // kStandby by a follow order: `sources` are to be followed.
+  std::map<std::string, std::string> sources;  // Store name -> "host:port" of the peer.
+  DeadmanState deadman;
+};
+
+// What was read back for the standing last applied.
+struct ReadBack {
+  bool closed = false;     // kFenced, kStandby: everything is closed, confirmed.
+  bool open = false;       // kOpen, kPromote: every store takes writes.
+  bool following = false;  // kStandby by follow: every store follows its source.
+};
+
+struct AttachedDriver {
+  std::unique_ptr<Driver> driver;
+  bool only_primary = true;  // Units: false is only reported.
+  Duration verb_within = 2s;
+};
+
+class Applier {
+ public:
+  Applier(std::string service, std::vector<AttachedDriver> drivers, Duration stop_units_after,
+          const Clock& clock);
+
+  // `changed` is called from the drivers' threads.
+  void start(std::function<void()> changed);
+  void stop();
+
+  // Called by one thread. The units of a site that is open already are left as they are.
+  ReadBack apply(const Standing& standing, Instant now);
+  // The site goes on in power (restart with a living lease, adoption): units are not started.
+  void leave_units() { start_units_ = false; }
+
+  // From any thread.
+  void fill(ServiceReport& report, const DeadmanState& deadman, Instant now) const;
+  std::string trouble() const;
+  // Why the stores are no sound replica; "" when they are, or there are none. `catch_up` is the
+  // caller's.
+  std::string replication_refusal(const CatchUp& catch_up, Duration max_lag, Instant now) const;
+  bool stores_writable() const;
+  bool stores_settled() const { return stores_reached(); }  // Each reached its present goal.
+  bool has_stores() const;
+  // Compares what each store holds with what the primary told.
+  void confirm(CatchUp& catch_up) const;
+  std::vector<std::string> render(Verb verb, Duration within) const;
+
+ private:
+  struct Attached {
+    std::unique_ptr<DriverWorker> worker;
+    bool only_primary = true;
+  };
+
+  void aim_stores(const Goal& goal, const Standing& standing);
+  void aim_units(const Goal& goal);
+  bool stores_reached() const;
+  bool all_have_sources(const Standing& standing) const;
+  bool units_stopped() const;
+  bool store_closed(const DriverWorker& worker, const Standing& standing) const;
+  bool all_closed(const Standing& standing) const;
+  ReadBack open(const Standing& standing);
+
+  const std::string service_;
+  const Duration stop_units_after_;
+  std::vector<Attached> drivers_;
+  Level level_ = Level::kUntouched;
+  Instant level_since_{0};
+  std::optional<Instant> closed_since_;
+  bool start_units_ = true;
+};
+
+}  // namespace pointsman

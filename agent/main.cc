@@ -1,0 +1,117 @@
+#include <signal.h>
+#include <sys/stat.h>
+
+#include <cstdio>
+#include <cstring>
+#include <string>
+
+#include "agent/program.h"
+#include "agent/witness_probes.h"
+#include "base/http.h"
+#include "base/log.h"
+#include "base/notify.h"
+
+// pointsman-agent: wires the parts and waits for signals.
+
+namespace pointsman {
+namespace {
+
+constexpr int kExitFailed = 1;
+constexpr int kExitUsage = 2;
+constexpr Duration kLeaveWithin = 3s;
+
+struct Arguments {
+  std::string config = "/etc/pointsman/agent.toml";
+  bool dry_run = false;
+  bool version = false;
+  bool good = true;
+};
+
+Arguments read_arguments(int argc, char** argv) {
+  Arguments arguments;
+  for (int k = 1; k < argc; ++k) {
+    const std::string word = argv[k];
+    if (word == "--config" && k + 1 < argc) {
+      arguments.config = argv[++k];
+    } else if (word == "--dry-run") {
+      arguments.dry_run = true;
+    } else if (word == "--version") {
+      arguments.version = true;
+    } else {
+      arguments.good = false;
+    }
+  }
+  return arguments;
+}
+
+sigset_t our_signals() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  for (const int signal : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&signals, signal);
+  return signals;
+}
+
+// Until SIGTERM or SIGINT. The watchdog is fed only while every thread that a lease hangs on turns.
+void serve(AgentProgram& program, const sigset_t& signals) {
+  const Duration period = std::min(watchdog_period().value_or(1s), Duration(1s));
+  const timespec wait{period / 1s, (period % 1s).count()};
+  for (;;) {
+    const int signal = sigtimedwait(&signals, nullptr, &wait);
+    if (signal == SIGTERM || signal == SIGINT) return;
+    if (signal == SIGHUP) program.reload_certificates();
+    if (program.is_turning()) {
+      notify_supervisor("WATCHDOG=1");
+    } else {
+      log(LogLevel::kError, "agent-stuck", {});
+    }
+  }
+}
+
+int run(const Arguments& arguments) {
+  const auto outcome = read_agent_config(arguments.config);
+  for (const std::string& warning : outcome.warnings) {
+    log(LogLevel::kWarning, "configuration", {{"reason", warning}});
+  }
+  for (const ConfigError& error : outcome.errors) {
+    std::fprintf(stderr, "%s\n", error.text().c_str());
+  }
+  if (!outcome.config) return kExitUsage;
+  umask(0077);
+  http_global_init();
+  const sigset_t signals = our_signals();
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  const auto witness = make_probe_witness(system_clock());
+  AgentProgram program(*outcome.config, witness.get(), system_clock(), arguments.dry_run);
+  const auto started = program.start();
+  if (!started) {
+    log(LogLevel::kError, "start-failed", {{"reason", started.error().message}});
+    return kExitFailed;
+  }
+  log(LogLevel::kNotice, "started",
+      {{"site", outcome.config->site},
+       {"listen", outcome.config->listen},
+       {"services", outcome.config->services.size()},
+       {"dry_run", arguments.dry_run}});
+  notify_supervisor("READY=1");
+  serve(program, signals);
+  notify_supervisor("STOPPING=1");
+  program.leave(kLeaveWithin);
+  log(LogLevel::kNotice, "stopped", {{"site", outcome.config->site}});
+  return 0;
+}
+
+}  // namespace
+}  // namespace pointsman
+
+int main(int argc, char** argv) {
+  const auto arguments = pointsman::read_arguments(argc, argv);
+  if (!arguments.good) {
+    std::fputs("usage: pointsman-agent --config FILE [--dry-run] [--version]\n", stderr);
+    return pointsman::kExitUsage;
+  }
+  if (arguments.version) {
+    std::puts("pointsman-agent " PM_VERSION);
+    return 0;
+  }
+  return pointsman::run(arguments);
+}

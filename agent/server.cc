@@ -1,0 +1,137 @@
+#include "agent/server.h"
+
+#include <algorithm>
+
+#include "base/log.h"
+
+namespace pointsman {
+namespace {
+
+bool names_hold(const std::vector<std::string>& names, const std::string& name) {
+  return !name.empty() && std::find(names.begin(), names.end(), name) != names.end();
+}
+
+HttpReply json_reply(const Json& json) {
+  HttpReply reply;
+  reply.body = json.dump();
+  return reply;
+}
+
+HttpReply refuse(const HttpCall& call, const std::string& reason) {
+  std::string names;
+  for (const std::string& name : call.peer_names) names += (names.empty() ? "" : ",") + name;
+  log(LogLevel::kWarning, "caller-refused",
+      {{"from", call.peer_address}, {"certificate", names}, {"reason", reason}});
+  return problem(403, "Forbidden", reason);
+}
+
+}  // namespace
+
+AgentServer::AgentServer(const AgentConfig& config, std::vector<ServiceRunner*> services)
+    : config_(config), services_(std::move(services)) {
+  public_.route("POST", "/v1/poll", [this](const HttpCall& call) { return poll(call); });
+  public_.route("POST", "/v1/order", [this](const HttpCall& call) { return order(call); });
+  public_.route("GET", "/v1/version", [this](const HttpCall&) { return version(); });
+  control_.route("GET", "/v1/version", [this](const HttpCall&) { return version(); });
+  control_.route("GET", "/v1/status", [this](const HttpCall&) { return status(); });
+}
+
+Result<void> AgentServer::start() {
+  HttpServerOptions options;
+  options.listen = config_.listen;
+  options.cert_file = config_.tls.cert_file;
+  options.key_file = config_.tls.key_file;
+  options.client_ca_file = config_.tls.ca_file;
+  options.body_most = kPollBodyMost;
+  RETURN_IF_ERROR(public_.start(options));
+  if (config_.control.empty()) return {};
+  HttpServerOptions control;
+  control.listen = "unix:" + config_.control;
+  return control_.start(control);
+}
+
+void AgentServer::stop() {
+  public_.stop();
+  control_.stop();
+}
+
+void AgentServer::reload_tls() {
+  const auto loaded = public_.reload_tls();
+  log(loaded ? LogLevel::kNotice : LogLevel::kError,
+      loaded ? "certificates-loaded" : "certificates-refused",
+      {{"reason", loaded ? "" : loaded.error().message}});
+}
+
+// A monitor is who the certificate says, and one of ours.
+bool AgentServer::is_monitor(const HttpCall& call, const std::string& name) const {
+  return names_hold(call.peer_names, name) && names_hold(config_.monitors, name);
+}
+
+ServiceRunner* AgentServer::find(const std::string& service) const {
+  for (ServiceRunner* runner : services_) {
+    if (runner->name() == service) return runner;
+  }
+  return nullptr;
+}
+
+HttpReply AgentServer::poll(const HttpCall& call) {
+  const auto json = Json::parse(call.body);
+  if (!json) return problem(400, "Bad request", json.error().message);
+  const auto request = poll_request_from(*json);
+  if (!request) return problem(400, "Bad request", request.error().message);
+  const bool monitor = is_monitor(call, request->sender);
+  if (!monitor && !names_hold(call.peer_names, request->sender)) {
+    return refuse(call, "the certificate does not name the sender " + request->sender);
+  }
+  if (!monitor && names_hold(config_.monitors, request->sender)) {
+    return refuse(call, "a monitor's name without its certificate");
+  }
+  PollReply reply;
+  reply.site = config_.site;
+  bool peer = false;
+  for (const ServicePoll& poll : request->services) {
+    ServiceRunner* runner = find(poll.service);
+    if (runner == nullptr) continue;
+    if (monitor) {
+      reply.services.push_back(runner->on_monitor_poll(*request, poll));
+    } else if (runner->peer_name() == request->sender) {
+      peer = true;
+      reply.services.push_back(runner->on_peer_poll(*request, poll));
+    }
+  }
+  if (!monitor && !peer) {
+    return problem(403, "Forbidden", request->sender + " is no peer of ours, as far as we know");
+  }
+  return json_reply(to_json(reply));
+}
+
+HttpReply AgentServer::order(const HttpCall& call) {
+  const auto json = Json::parse(call.body);
+  if (!json) return problem(400, "Bad request", json.error().message);
+  const auto order = order_from(*json);
+  if (!order) return problem(400, "Bad request", order.error().message);
+  if (!is_monitor(call, order->sender)) {
+    return refuse(call, "only a monitor may give orders, not " + order->sender);
+  }
+  ServiceRunner* runner = find(order->service);
+  if (runner == nullptr) return problem(404, "Not found", "no service " + order->service);
+  return json_reply(to_json(runner->on_order(*order)));
+}
+
+HttpReply AgentServer::version() const {
+  Json services = Json::array();
+  for (const ServiceRunner* runner : services_) services.push(runner->name());
+  return json_reply(Json::object({{"site", config_.site},
+                                  {"version", PM_VERSION},
+                                  {"protocol", kProtocolVersion},
+                                  {"services", std::move(services)}}));
+}
+
+HttpReply AgentServer::status() {
+  Json services = Json::array();
+  for (ServiceRunner* runner : services_) services.push(to_json(runner->report()));
+  return json_reply(Json::object(
+      {{"site", config_.site}, {"version", PM_VERSION}, {"services", std::move(services)}}));
+}
+
+}  // namespace pointsman

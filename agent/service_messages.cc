@@ -1,0 +1,278 @@
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "agent/service_runner.h"
+#include "base/log.h"
+
+// What a service answers to monitors, to its peer and to itself.
+
+namespace pointsman {
+namespace {
+
+constexpr Duration kOrderWait = 150ms;
+constexpr Duration kRenderWithin = 2s;
+constexpr Duration kSeenMost = 15s;  // An older observation of our own says nothing.
+
+}  // namespace
+
+// --- Messages.
+
+void ServiceRunner::watch(const ServicePoll& poll) {
+  if (parts_.witness == nullptr) return;
+  if (poll.witness) {
+    const auto watched = parts_.witness->watch(name(), *poll.witness);
+    const std::lock_guard lock(mutex_);
+    if (watched) {
+      spec_version_ = poll.spec_version;
+    } else {
+      say("witness-refused", {false, false, false, watched.error().message});
+    }
+  }
+  for (const std::string& site : poll.hurry) parts_.witness->hurry(name(), site);
+}
+
+ServiceReport ServiceRunner::on_monitor_poll(const PollRequest& request, const ServicePoll& poll) {
+  watch(poll);
+  bool vouched = false;
+  std::unique_lock lock(mutex_);
+  const Instant now = parts_.clock->now();
+  if (guard_.in_sequence(request.sender, request.run, request.sequence)) {
+    if (poll.vouch) {
+      const Verdict verdict = guard_.on_monitor_vouch(*poll.vouch, request.run, now);
+      vouched = verdict.accepted;
+      say("vouch-refused", verdict);
+    }
+    change([&](Guard& guard) { return guard.on_monitor_poll(poll.lease, now); });
+    if (poll.renewal) {
+      say("renewal-refused", change([&](Guard& guard) {
+            return guard.on_renewal(*poll.renewal, poll.prepare_ttl, now);
+          }));
+    }
+    change([&](Guard& guard) { return guard.on_monitor_counter(request.counter); });
+    if (poll.witness) {
+      for (const Json& target : poll.witness->as_array()) {
+        say("peer-name",
+            change([&](Guard& guard) { return guard.on_peer_name(target.string_or("site")); }));
+      }
+    }
+  }
+  lock.unlock();
+  if (vouched) {
+    wake();
+    lease_changed_();
+  }
+  return report();
+}
+
+ServiceReport ServiceRunner::on_peer_poll(const PollRequest& request, const ServicePoll& poll) {
+  bool vouched = false;
+  {
+    const std::lock_guard lock(mutex_);
+    const Instant now = parts_.clock->now();
+    if (guard_.in_sequence(request.sender, request.run, request.sequence)) {
+      if (poll.own) {
+        say("peer-report",
+            change([&](Guard& guard) { return guard.on_peer_report(*poll.own, now, false); }));
+      }
+      if (poll.vouch) {
+        const Verdict verdict = guard_.on_peer_vouch(*poll.vouch, request.run, now);
+        vouched = verdict.accepted;
+        say("vouch-refused", verdict);
+      }
+    }
+  }
+  wake();
+  if (vouched) lease_changed_();
+  return report();
+}
+
+// A site in power that we see up ourselves is no site to take over from.
+GuardSight ServiceRunner::sight(const Order& order) {
+  GuardSight sight;
+  std::vector<WitnessCount> counts;
+  if (parts_.witness != nullptr) counts = parts_.witness->counts(name());
+  const std::lock_guard lock(mutex_);
+  bool any = false;
+  bool all = true;
+  for (const WitnessCount& count : counts) {
+    if (count.site != guard_.record().peer) continue;
+    any = true;
+    all = all && count.last == "pass" && count.age < kSeenMost;
+  }
+  sight.peer_seen_up = any && all;
+  sight.stores_writable = applier_.stores_writable();
+  applier_.confirm(catch_up_);
+  const GuardRecord& record = guard_.record();
+  const bool own_reign = record.role == Role::kFenced && record.power == parts_.site;
+  if (!own_reign) {
+    sight.replication_refusal =
+        applier_.replication_refusal(catch_up_, order.max_lag, parts_.clock->now());
+  }
+  return sight;
+}
+
+OrderReply ServiceRunner::on_order(const Order& order) {
+  const GuardSight seen = sight(order);
+  if (order.dry_run) return rehearse(order, seen);
+  OrderReply reply;
+  {
+    std::unique_lock lock(mutex_);
+    const Verdict verdict =
+        change([&](Guard& guard) { return guard.on_order(order, seen, parts_.clock->now()); });
+    reply.accepted = verdict.accepted;
+    reply.reason = verdict.reason;
+    note_order(order, verdict);
+    woken_ = true;
+    lock.unlock();
+    wake_.notify_all();
+    lease_changed_();
+    if (verdict.accepted && order.verb == Verb::kFence) {
+      lock.lock();
+      progress_.wait_for(lock, kOrderWait, [&] {
+        ServiceReport standing_now;
+        guard_.fill(standing_now, parts_.clock->now());
+        return stopping_ || standing_now.fenced >= order.reign.epoch;
+      });
+    }
+  }
+  reply.report = report();
+  return reply;
+}
+
+void ServiceRunner::note_order(const Order& order, const Verdict& verdict) {
+  const LogLevel level = verdict.alarm      ? LogLevel::kError
+                         : verdict.accepted ? LogLevel::kNotice
+                                            : LogLevel::kWarning;
+  // A monitor asks again and again for what has to wait.
+  std::string& said = said_["order"];
+  const std::string now =
+      fmt::format("{}/{}/{}", to_string(order.verb), order.reign.epoch,
+                  verdict.reason.substr(0, verdict.reason.find_first_of("0123456789")));
+  const bool again = said == now && !verdict.save;
+  said = now;
+  if (!again) {
+    log(level, verdict.accepted ? "order-accepted" : "order-refused",
+        {{"service", name()},
+         {"verb", to_string(order.verb)},
+         {"epoch", order.reign.epoch},
+         {"move", order.move},
+         {"from", order.sender},
+         {"reason", verdict.reason}});
+  }
+  if (!verdict.accepted) return;
+  follow_ = order.verb == Verb::kFollow || (follow_ && order.verb != Verb::kPromote);
+  if (!verdict.save) return;
+  if (order.verb == Verb::kFence) hook_due_ = "fenced";
+  if (order.verb == Verb::kPromote) hook_due_ = "promoted";
+  if (order.verb == Verb::kFollow) hook_due_ = "following";
+}
+
+// The same way through a copy of the guard; nothing is accepted, nothing is sent.
+OrderReply ServiceRunner::rehearse(const Order& order, const GuardSight& seen) {
+  OrderReply reply;
+  {
+    const std::lock_guard lock(mutex_);
+    Guard copy = guard_;
+    const Verdict verdict = copy.on_order(order, seen, parts_.clock->now());
+    reply.accepted = verdict.accepted;
+    reply.reason = verdict.reason;
+  }
+  reply.rendered = applier_.render(order.verb, kRenderWithin);
+  reply.report = report();
+  return reply;
+}
+
+ServiceReport ServiceRunner::report() {
+  std::vector<WitnessCount> counts;
+  if (parts_.witness != nullptr) counts = parts_.witness->counts(name());
+  const std::lock_guard lock(mutex_);
+  ServiceReport report = report_locked(parts_.clock->now());
+  report.witness = std::move(counts);
+  return report;
+}
+
+ServiceReport ServiceRunner::report_locked(Instant now) {
+  ServiceReport report;
+  report.service = name();
+  applier_.confirm(catch_up_);
+  guard_.fill(report, now);
+  applier_.fill(report, deadman_, now);
+  const AgentServiceSettings& settings = parts_.settings;
+  if (settings.mysql && !settings.mysql->advertise.empty()) {
+    report.advertise.emplace_back("mysql", settings.mysql->advertise);
+  }
+  if (settings.redis && !settings.redis->advertise.empty()) {
+    report.advertise.emplace_back("redis", settings.redis->advertise);
+  }
+  if (guard_.record().role != Role::kPrimary) {
+    for (const StoreReport& store : report.stores) {
+      const auto caught_up = catch_up_.caught_up(store.name);
+      if (!caught_up) {
+        report.caught_up_age.reset();
+        break;
+      }
+      const Duration age = std::max(now - *caught_up, Duration::zero());
+      report.caught_up_age = std::max(report.caught_up_age.value_or(age), age);
+    }
+  }
+  report.spec_version = spec_version_;
+  report.trouble = applier_.trouble();
+  for (const std::string& more : {deadman_.trouble, save_trouble_}) {
+    if (!more.empty()) report.trouble += (report.trouble.empty() ? "" : "; ") + more.substr(0, 500);
+  }
+  return report;
+}
+
+// --- The peer.
+
+std::string ServiceRunner::peer_name() {
+  const std::lock_guard lock(mutex_);
+  return guard_.record().peer;
+}
+
+Duration ServiceRunner::lease() {
+  const std::lock_guard lock(mutex_);
+  return guard_.record().lease;
+}
+
+ServicePoll ServiceRunner::poll_for_peer() {
+  const std::lock_guard lock(mutex_);
+  const Instant now = parts_.clock->now();
+  ServicePoll poll;
+  poll.service = name();
+  poll.lease = guard_.record().lease;
+  poll.spec_version = spec_version_;
+  Guard before = guard_;
+  Guard::PeerVouch vouch = guard_.vouch_for_peer(poll.lease, now);
+  if (!vouch.save || save()) {
+    poll.vouch = vouch.vouch;
+  } else {
+    guard_ = std::move(before);
+  }
+  poll.own = report_locked(now);
+  return poll;
+}
+
+void ServiceRunner::on_peer_reply(const ServiceReport& report, Instant asked) {
+  {
+    const std::lock_guard lock(mutex_);
+    const std::string power_before = guard_.record().power;
+    const Verdict verdict = change(
+        [&](Guard& guard) { return guard.on_peer_report(report, parts_.clock->now(), true); });
+    say("peer-report", verdict);
+    if (guard_.record().power != power_before) catch_up_.forget();
+    if (!verdict.accepted) return;
+    sources_.clear();
+    for (const auto& [store, address] : report.advertise) sources_[store] = address;
+    if (report.site == guard_.record().power) {
+      for (const StoreReport& store : report.stores) {
+        catch_up_.primary_told(store.name, store.executed, asked - store.age);
+      }
+      applier_.confirm(catch_up_);
+    }
+  }
+  wake();
+}
+
+}  // namespace pointsman

@@ -1,0 +1,270 @@
+#include "agent/service_runner.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "base/file.h"
+#include "base/log.h"
+
+namespace pointsman {
+namespace {
+
+constexpr Duration kTurn = 100ms;
+
+std::string record_path(const std::string& state_dir, const std::string& service) {
+  return state_dir + "/" + service + ".json";
+}
+
+}  // namespace
+
+Result<GuardRecord> load_record(const std::string& state_dir, const std::string& service) {
+  const std::string path = record_path(state_dir, service);
+  auto text = read_file(path);
+  if (!text) return text.error();
+  const auto json = Json::parse(*text);
+  if (!json) return {ErrorCode::kInvalid, fmt::format("{}: {}", path, json.error().message)};
+  auto record = GuardRecord::from_json(*json);
+  if (!record) return {ErrorCode::kInvalid, fmt::format("{}: {}", path, record.error().message)};
+  return record;
+}
+
+ServiceRunner::ServiceRunner(Parts parts)
+    : parts_(std::move(parts)),
+      applier_(parts_.settings.name, std::move(parts_.drivers), parts_.stop_units_after,
+               *parts_.clock),
+      guard_(parts_.site, "", parts_.record, parts_.incarnation, parts_.clock->now(),
+             parts_.kernel_rest) {
+  deadman_.configured = parts_.settings.deadman.has_value();
+  if (parts_.kernel_rest > Duration::zero()) applier_.leave_units();
+}
+
+ServiceRunner::~ServiceRunner() { stop(); }
+
+void ServiceRunner::start(std::function<void()> lease_changed) {
+  lease_changed_ = std::move(lease_changed);
+  applier_.start([this] { wake(); });
+  thread_ = std::thread([this] { run(); });
+  hook_thread_ = std::thread([this] { run_hooks(); });
+}
+
+void ServiceRunner::stop() {
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
+  wake_.notify_all();
+  progress_.notify_all();
+  hooks_.close();
+  if (thread_.joinable()) thread_.join();
+  if (hook_thread_.joinable()) hook_thread_.join();
+  applier_.stop();
+}
+
+void ServiceRunner::wake() {
+  {
+    const std::lock_guard lock(mutex_);
+    woken_ = true;
+  }
+  wake_.notify_all();
+}
+
+// --- The guard and its disk.
+
+bool ServiceRunner::save() {
+  if (parts_.state_dir.empty()) return true;
+  const auto saved = write_file_durably(record_path(parts_.state_dir, name()),
+                                        guard_.record().to_json().dump() + "\n");
+  if (saved) {
+    save_trouble_.clear();
+    return true;
+  }
+  if (save_trouble_.empty()) {
+    log(LogLevel::kError, "save-failed", {{"service", name()}, {"reason", saved.error().message}});
+  }
+  save_trouble_ = saved.error().message;
+  return false;
+}
+
+// What has no order of its own: said once, until it is over or something else is said.
+void ServiceRunner::say(const char* event, const Verdict& verdict) {
+  std::string& said = said_[event];
+  const bool again = said == verdict.reason;
+  said = verdict.reason;
+  if (again || verdict.reason.empty()) return;
+  const LogLevel level = verdict.alarm      ? LogLevel::kError
+                         : verdict.save     ? LogLevel::kNotice
+                         : verdict.accepted ? LogLevel::kInfo
+                                            : LogLevel::kWarning;
+  log(level, event, {{"service", name()}, {"reason", verdict.reason}});
+}
+
+// --- The dead-man thread.
+
+DeadmanGoal ServiceRunner::deadman_goal() {
+  const std::lock_guard lock(mutex_);
+  ServiceReport told;
+  guard_.fill(told, parts_.clock->now());
+  switch (guard_.record().role) {
+    case Role::kNone: return {};
+    case Role::kStandby: return {DeadmanMode::kStandby, {}};
+    case Role::kPrimary: return {DeadmanMode::kArmed, guard_.lease_until()};
+    case Role::kFenced: break;
+  }
+  const bool read_back = told.fenced != 0 && told.fenced == guard_.record().fence_epoch;
+  return {read_back ? DeadmanMode::kStandby : DeadmanMode::kArmed, Instant{0}};
+}
+
+void ServiceRunner::on_deadman(const DeadmanState& state) {
+  bool news = false;
+  {
+    const std::lock_guard lock(mutex_);
+    news = state.armed != deadman_.armed || state.closed != deadman_.closed ||
+           state.available != deadman_.available || state.trouble != deadman_.trouble;
+    deadman_ = state;
+    const bool armed = state.armed && state.trouble.empty();
+    guard_.set_fence_bound(armed ? kFenceBoundArmed : kFenceBoundUnarmed, armed);
+  }
+  if (news) wake();
+}
+
+// --- The runner's thread.
+
+Standing ServiceRunner::standing(Instant now) {
+  Standing standing;
+  standing.level = guard_.level(now);
+  standing.until = guard_.lease_until();
+  const bool open = standing.level == Level::kOpen || standing.level == Level::kPromote;
+  if (leaving_ && open) standing.level = Level::kClosed;
+  standing.follow = follow_;
+  standing.sources = sources_;
+  standing.deadman = deadman_;
+  return standing;
+}
+
+void ServiceRunner::note_level(Level level, Instant now) {
+  if (level == level_) return;
+  const bool lapsed = level == Level::kClosed && (level_ == Level::kOpen);
+  log(lapsed ? LogLevel::kWarning : LogLevel::kNotice, lapsed ? "lease-ended" : "level-changed",
+      {{"service", name()},
+       {"from", to_string(level_)},
+       {"to", to_string(level)},
+       {"epoch", guard_.epoch()},
+       {"lease_s", seconds(std::max(guard_.lease_until() - now, Duration::zero()))}});
+  level_ = level;
+}
+
+void ServiceRunner::read_back(const ReadBack& back, const Standing& applied,
+                              std::uint64_t fence_epoch, const Reign& reign) {
+  ServiceReport before;
+  guard_.fill(before, parts_.clock->now());
+  std::string reached;
+  if (back.closed && before.fenced != fence_epoch &&
+      guard_.on_fence_read_back(fence_epoch).accepted) {
+    log(LogLevel::kNotice, "fence-read-back", {{"service", name()}, {"epoch", fence_epoch}});
+    reached = "fenced";
+  }
+  if (back.open && before.promoted != reign.epoch &&
+      guard_.on_promotion_read_back(reign).accepted) {
+    log(LogLevel::kNotice, "promotion-read-back", {{"service", name()}, {"epoch", reign.epoch}});
+    reached = "promoted";
+  }
+  if (back.following && applied.follow && follow_) {
+    follow_ = false;
+    log(LogLevel::kNotice, "following", {{"service", name()}, {"epoch", reign.epoch}});
+    reached = "following";
+  }
+  if (reached.empty()) return;
+  if (reached == hook_due_) {
+    hook_due_.clear();
+    queue_hooks(reached);
+  }
+  progress_.notify_all();
+}
+
+Duration ServiceRunner::turn() {
+  Standing next;
+  std::uint64_t fence_epoch = 0;
+  Reign reign;
+  Instant now;
+  {
+    const std::lock_guard lock(mutex_);
+    now = parts_.clock->now();
+    last_turn_ns_ = now.ns;
+    say("prepare-void", change([&](Guard& guard) { return guard.tick(now); }));
+    next = standing(now);
+    note_level(next.level, now);
+    fence_epoch = guard_.record().fence_epoch;
+    reign = guard_.record().reign;
+  }
+  const ReadBack back = applier_.apply(next, now);
+  const std::lock_guard lock(mutex_);
+  read_back(back, next, fence_epoch, reign);
+  applied_ = next;
+  const Duration rest = next.until - parts_.clock->now();
+  return rest > Duration::zero() ? std::min(rest, kTurn) : kTurn;
+}
+
+void ServiceRunner::run() {
+  for (;;) {
+    const Duration pause = turn();
+    std::unique_lock lock(mutex_);
+    wake_.wait_for(lock, pause, [&] { return stopping_ || woken_; });
+    woken_ = false;
+    if (stopping_) return;
+  }
+}
+
+// --- Hooks and the end.
+
+void ServiceRunner::queue_hooks(const std::string& on) {
+  const GuardRecord& record = guard_.record();
+  const Json json = Json::object({{"service", name()},
+                                  {"site", parts_.site},
+                                  {"event", on},
+                                  {"epoch", std::to_string(record.reign.epoch)},
+                                  {"reign", record.reign.id},
+                                  {"power", record.power}});
+  for (const HookSettings& hook : parts_.settings.hooks) {
+    if (hook.on != on) continue;
+    if (!hooks_.push({on, json.dump()})) {
+      log(LogLevel::kError, "hook-dropped", {{"service", name()}, {"on", on}});
+    }
+    break;
+  }
+}
+
+void ServiceRunner::run_hooks() {
+  while (!hooks_.closed()) {
+    const auto due = hooks_.pop(1s);
+    if (!due) continue;
+    for (const HookSettings& hook : parts_.settings.hooks) {
+      if (hook.on != due->on || !parts_.run_hook) continue;
+      const auto ran = parts_.run_hook(hook, due->json);
+      log(ran ? LogLevel::kInfo : LogLevel::kError, ran ? "hook-ran" : "hook-failed",
+          {{"service", name()},
+           {"on", hook.on},
+           {"program", hook.argv.empty() ? "" : hook.argv[0]},
+           {"reason", ran ? "" : ran.error().message}});
+    }
+  }
+}
+
+void ServiceRunner::begin_leaving() {
+  {
+    const std::lock_guard lock(mutex_);
+    // With a living kernel set everything goes on: the next start takes the rest of the lease.
+    leaving_ = !(deadman_.armed && deadman_.trouble.empty());
+    woken_ = true;
+  }
+  wake_.notify_all();
+}
+
+bool ServiceRunner::may_leave() {
+  const std::lock_guard lock(mutex_);
+  if (!leaving_ || guard_.record().role != Role::kPrimary || !applier_.has_stores()) return true;
+  return applied_.level == Level::kClosed && applier_.trouble().empty() &&
+         applier_.stores_settled();
+}
+
+}  // namespace pointsman

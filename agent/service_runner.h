@@ -1,0 +1,160 @@
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "agent/applier.h"
+#include "agent/catch_up.h"
+#include "agent/config.h"
+#include "agent/deadman.h"
+#include "agent/guard.h"
+#include "agent/witness.h"
+#include "base/clock.h"
+#include "base/queue.h"
+
+// One service of this agent: its guard, the disk of the guard, its drivers, and the thread that
+// makes the site what the guard says. Messages come on other threads and are answered from what is
+// known: none waits on a store.
+
+namespace pointsman {
+
+// What the dead-man thread shall make of this service's ports.
+struct DeadmanGoal {
+  DeadmanMode mode = DeadmanMode::kUntouched;
+  Instant until{0};  // kArmed: of the lease.
+};
+
+using RunHook = std::function<Result<void>(const HookSettings&, const std::string& json)>;
+
+class ServiceRunner {
+ public:
+  struct Parts {
+    std::string site;
+    std::string state_dir;  // "": nothing is kept (dry run).
+    AgentServiceSettings settings;
+    Duration stop_units_after = 30s;
+    GuardRecord record;
+    std::uint64_t incarnation = 0;
+    Duration kernel_rest{0};
+    std::vector<AttachedDriver> drivers;
+    Witness* witness = nullptr;  // Outlives the runner; may be nullptr.
+    RunHook run_hook;
+    const Clock* clock = nullptr;
+  };
+
+  explicit ServiceRunner(Parts parts);
+  ~ServiceRunner();
+  ServiceRunner(const ServiceRunner&) = delete;
+  ServiceRunner& operator=(const ServiceRunner&) = delete;
+
+  // `lease_changed` wakes the dead-man thread; it must not block.
+  void start(std::function<void()> lease_changed);
+  void stop();
+
+  const std::string& name() const { return parts_.settings.name; }
+  const std::string& peer_url() const { return parts_.settings.peer; }
+
+  // --- Messages; the caller has checked who sent them.
+  ServiceReport on_monitor_poll(const PollRequest& request, const ServicePoll& poll);
+  ServiceReport on_peer_poll(const PollRequest& request, const ServicePoll& poll);
+  // Accepts durably, then waits at most 150 ms for a fence to be read back.
+  OrderReply on_order(const Order& order);
+  ServiceReport report();
+
+  // --- The peer poller.
+  std::string peer_name();  // "" until it was told.
+  Duration lease();
+  ServicePoll poll_for_peer();
+  void on_peer_reply(const ServiceReport& report, Instant asked);
+
+  // --- The dead-man thread.
+  DeadmanGoal deadman_goal();
+  void on_deadman(const DeadmanState& state);
+
+  // --- The end of the process.
+  // Closes the site before the agent leaves it without a kernel that would; at once, softly.
+  void begin_leaving();
+  // Whether nothing of ours is open without a kernel that closes it.
+  bool may_leave();
+
+  // When the runner's thread last came round.
+  Instant last_turn() const { return Instant{last_turn_ns_.load()}; }
+
+ private:
+  struct Hook {
+    std::string on;
+    std::string json;
+  };
+
+  void run();
+  void run_hooks();
+  Duration turn();
+  // Changes the guard, then saves its record if it has to; takes everything back when that fails.
+  template <typename Change>
+  Verdict change(Change change);
+  bool save();
+  Standing standing(Instant now);
+  void read_back(const ReadBack& back, const Standing& applied, std::uint64_t fence_epoch,
+                 const Reign& reign);
+  void note_order(const Order& order, const Verdict& verdict);
+  void note_level(Level level, Instant now);
+  void say(const char* event, const Verdict& verdict);
+  void watch(const ServicePoll& poll);
+  GuardSight sight(const Order& order);
+  ServiceReport report_locked(Instant now);
+  OrderReply rehearse(const Order& order, const GuardSight& sight);
+  void queue_hooks(const std::string& on);
+  void wake();
+
+  Parts parts_;
+  Applier applier_;
+  std::function<void()> lease_changed_;
+
+  // Guards all below: messages, the runner's own thread and the dead-man thread meet here. Held
+  // over the saving of the record, because nothing may happen between a decision and its disk.
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  std::condition_variable progress_;  // A fence or promotion was read back.
+  bool woken_ = false;
+  bool stopping_ = false;
+  bool leaving_ = false;
+  Guard guard_;
+  CatchUp catch_up_;
+  DeadmanState deadman_;
+  std::map<std::string, std::string> sources_;  // As the peer advertises its stores.
+  bool follow_ = false;
+  std::uint64_t spec_version_ = 0;
+  std::string hook_due_;                     // The event whose reading back is awaited.
+  std::map<std::string, std::string> said_;  // Event -> reason last said.
+  std::string save_trouble_;
+  Level level_ = Level::kUntouched;
+  Standing applied_;  // By the runner's thread, last.
+
+  std::atomic<std::int64_t> last_turn_ns_{0};
+  Queue<Hook> hooks_{16};
+  std::thread thread_;
+  std::thread hook_thread_;
+};
+
+template <typename Change>
+Verdict ServiceRunner::change(Change change) {
+  Guard before = guard_;
+  Verdict verdict = change(guard_);
+  if (!verdict.save || save()) return verdict;
+  guard_ = std::move(before);
+  return {false, false, true, "cannot keep it: " + save_trouble_};
+}
+
+// The record on disk: kNotFound when there is none yet; kInvalid when it is broken, and then
+// nothing may start, for the promises in it are lost.
+Result<GuardRecord> load_record(const std::string& state_dir, const std::string& service);
+
+}  // namespace pointsman

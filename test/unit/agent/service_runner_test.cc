@@ -1,0 +1,326 @@
+#include "agent/service_runner.h"
+
+#include <doctest/doctest.h>
+#include <stdlib.h>
+
+#include <filesystem>
+
+#include "base/crypto.h"
+
+using namespace pointsman;
+
+namespace {
+
+// What a store and its verbs did; shared by the test and the driver on its thread.
+struct FakeStore {
+  std::mutex mutex;
+  StoreReport report;
+  std::string verbs;  // One letter each: f(ence) u(nfence) p(romote) s(tandby) F(ollow).
+
+  std::string did() {
+    const std::lock_guard lock(mutex);
+    return verbs;
+  }
+  void set(const std::function<void(StoreReport&)>& change) {
+    const std::lock_guard lock(mutex);
+    change(report);
+  }
+  bool writable() {
+    const std::lock_guard lock(mutex);
+    return report.writable;
+  }
+};
+
+class FakeDriver : public Driver {
+ public:
+  explicit FakeDriver(FakeStore& store) : store_(store) {}
+  std::string name() const override { return "mysql"; }
+  bool is_store() const override { return true; }
+  StoreReport report(Duration) override {
+    const std::lock_guard lock(store_.mutex);
+    return store_.report;
+  }
+  Result<void> fence(FenceDepth, Duration) override { return verb('f', false); }
+  Result<void> unfence(Duration) override { return verb('u', true); }
+  Result<void> promote(Duration) override {
+    const std::lock_guard lock(store_.mutex);
+    store_.report.replica = false;
+    store_.report.writable = true;
+    store_.verbs += 'p';
+    return {};
+  }
+  Result<void> follow(const FollowTarget& target, Duration) override {
+    const std::lock_guard lock(store_.mutex);
+    store_.report.replica = true;
+    store_.report.writable = false;
+    store_.report.source = target.source;
+    store_.verbs += 'F';
+    return {};
+  }
+  Result<void> keep_standby(Duration) override { return verb('s', false); }
+  std::vector<std::string> render(const std::string& verb) override { return {"would " + verb}; }
+  std::optional<bool> contains(const std::string& received,
+                               const std::string& executed) const override {
+    return received >= executed;
+  }
+
+ private:
+  Result<void> verb(char letter, bool writable) {
+    const std::lock_guard lock(store_.mutex);
+    store_.verbs += letter;
+    if (store_.report.liveness != Liveness::kUp) return {ErrorCode::kTimeout, "mysql: hangs"};
+    store_.report.writable = writable;
+    return {};
+  }
+  FakeStore& store_;
+};
+
+Instant now() { return system_clock().now(); }
+
+bool soon(const std::function<bool()>& holds) {
+  for (const Instant end = now() + 5s; now() < end;) {
+    if (holds()) return true;
+    std::this_thread::sleep_for(5ms);
+  }
+  return holds();
+}
+
+struct Folder {
+  std::string path = "/tmp/pointsman-runner-" + random_id();
+  Folder() { std::filesystem::create_directory(path); }
+  ~Folder() { std::filesystem::remove_all(path); }
+};
+
+// One service at site hz, driven by hand.
+struct Bench {
+  Folder folder;
+  FakeStore store;
+  std::unique_ptr<ServiceRunner> runner;
+  std::uint64_t sequence = 0;
+  std::uint64_t incarnation = 5;
+
+  explicit Bench(const std::function<void(StoreReport&)>& change = [](StoreReport&) {}) {
+    store.report.name = "mysql";
+    store.report.liveness = Liveness::kUp;
+    store.report.writable = true;
+    change(store.report);
+    start();
+  }
+
+  void start() {
+    runner.reset();
+    ServiceRunner::Parts parts;
+    parts.site = "hz";
+    parts.state_dir = folder.path;
+    parts.settings.name = "im-api";
+    parts.settings.peer = "https://127.0.0.1:1";
+    parts.stop_units_after = 1s;
+    parts.incarnation = ++incarnation;
+    if (auto record = load_record(folder.path, "im-api")) parts.record = *record;
+    parts.drivers.push_back({std::make_unique<FakeDriver>(store), true, 500ms});
+    parts.clock = &system_clock();
+    runner = std::make_unique<ServiceRunner>(std::move(parts));
+    runner->start([] {});
+  }
+
+  Order order(Verb verb, std::uint64_t epoch, const std::string& power) {
+    Order order;
+    order.run = "m";
+    order.sequence = ++sequence;
+    order.sender = "monitor";
+    order.service = "im-api";
+    order.site = "hz";
+    order.verb = verb;
+    order.reign = {epoch, "00000000000000aa"};
+    order.power = power;
+    order.move = "move";
+    order.token = runner->report().token;
+    order.lease = 1s;
+    return order;
+  }
+  OrderReply tell(Verb verb, std::uint64_t epoch, const std::string& power) {
+    return runner->on_order(order(verb, epoch, power));
+  }
+  ServiceReport vouch(std::uint64_t epoch, Duration lease = 1s) {
+    const Vouch vouch{
+        ++sequence, {epoch, "00000000000000aa"}, runner->report().token, lease, false};
+    ServicePoll poll;
+    poll.service = "im-api";
+    poll.lease = 1s;
+    poll.vouch = vouch;
+    return runner->on_monitor_poll({"m", sequence, "monitor", 0, {}}, poll);
+  }
+  // Adopts once the store has been read.
+  OrderReply adopt() {
+    soon([&] { return runner->report().writable_known; });
+    return tell(Verb::kAdopt, 1, "hz");
+  }
+};
+
+}  // namespace
+
+TEST_CASE("an agent without a role only reads") {
+  Bench bench;
+  std::this_thread::sleep_for(400ms);
+  CHECK_EQ(bench.store.did(), "");
+  CHECK(bench.runner->report().writable);
+}
+
+TEST_CASE("adoption touches nothing that is open; the end of the lease closes, a vouch opens") {
+  Bench bench;
+  REQUIRE(bench.adopt().accepted);
+  CHECK(soon([&] { return bench.runner->report().promoted == 1; }));
+  CHECK_EQ(bench.store.did(), "");
+  CHECK(soon([&] { return !bench.store.writable(); }));
+  CHECK_EQ(bench.store.did(), "f");
+  CHECK_EQ(bench.runner->report().lease_rest, 0s);
+  CHECK_GT(bench.vouch(1).lease_rest, 0s);
+  CHECK(soon([&] { return bench.store.writable(); }));
+  CHECK_EQ(bench.store.did(), "fu");
+}
+
+TEST_CASE("a fence is acknowledged in the reply to its order, and kept as a level") {
+  Bench bench;
+  REQUIRE(bench.adopt().accepted);
+  const OrderReply reply = bench.tell(Verb::kFence, 2, "sh");
+  CHECK(reply.accepted);
+  CHECK_FALSE(bench.store.writable());
+  CHECK_EQ(reply.report.fenced, 2U);
+  CHECK_EQ(reply.report.role, Role::kFenced);
+  bench.store.set([](StoreReport& report) { report.writable = true; });  // Somebody opens it.
+  CHECK(soon([&] { return !bench.store.writable(); }));
+  // And after a restart of the agent as well.
+  bench.start();
+  bench.store.set([](StoreReport& report) { report.writable = true; });
+  CHECK(soon([&] { return !bench.store.writable() && bench.runner->report().fenced == 2; }));
+}
+
+TEST_CASE("a store that hangs is fenced only when its ports are closed in the kernel") {
+  Bench bench;
+  REQUIRE(bench.adopt().accepted);
+  bench.runner->on_deadman({true, true, true, false, ""});
+  bench.store.set([](StoreReport& report) { report.liveness = Liveness::kHung; });
+  CHECK_EQ(bench.tell(Verb::kFence, 2, "sh").report.fenced, 0U);
+  CHECK_NE(bench.runner->report().trouble, "");
+  bench.runner->on_deadman({true, true, true, true, ""});
+  CHECK(soon([&] { return bench.runner->report().fenced == 2; }));
+}
+
+TEST_CASE("what cannot be kept is not accepted") {
+  Bench bench;
+  REQUIRE(bench.adopt().accepted);
+  const GuardRecord before = *load_record(bench.folder.path, "im-api");
+  std::filesystem::remove_all(bench.folder.path);
+  const OrderReply reply = bench.tell(Verb::kFence, 2, "sh");
+  CHECK_FALSE(reply.accepted);
+  CHECK_EQ(reply.report.role, Role::kPrimary);
+  CHECK_EQ(reply.report.highest, before.highest);
+  std::filesystem::create_directory(bench.folder.path);
+  CHECK(bench.tell(Verb::kFence, 2, "sh").accepted);
+}
+
+TEST_CASE("a standby is kept read-only, caught up by position, prepared and promoted") {
+  Bench bench([](StoreReport& report) {
+    report.writable = false;
+    report.replica = true;
+    report.applier_running = true;
+    report.received = "5";
+  });
+  REQUIRE(bench.tell(Verb::kAdopt, 1, "sh").accepted);
+  CHECK(soon([&] { return bench.store.did() == "s"; }));
+  ServiceReport peer;
+  peer.service = "im-api";
+  peer.site = "sh";
+  peer.role = Role::kPrimary;
+  peer.reign = {1, "00000000000000aa"};
+  peer.power = "sh";
+  peer.token = {77, Instant{1}};
+  StoreReport theirs;
+  theirs.name = "mysql";
+  theirs.executed = "4";
+  peer.stores.push_back(theirs);
+  bench.runner->on_peer_reply(peer, now());
+  CHECK(bench.runner->report().caught_up_age.has_value());
+  CHECK(bench.runner->poll_for_peer().vouch.has_value());
+  // Ahead of us by more than max_lag: the gate of the agent itself.
+  peer.token.n.ns = 2;
+  peer.stores[0].executed = "9";
+  bench.runner->on_peer_reply(peer, now() + 2s);
+  Order prepare = bench.order(Verb::kPrepare, 2, "hz");
+  prepare.asserted_off = true;
+  OrderReply reply = bench.runner->on_order(prepare);
+  CHECK_EQ(reply.reason.substr(0, 54), "mysql has not received what the site in power had exec");
+  bench.store.set([](StoreReport& report) { report.received = "9"; });
+  CHECK(soon([&] {
+    prepare.sequence = ++bench.sequence;
+    prepare.token = bench.runner->report().token;
+    return bench.runner->on_order(prepare).accepted;
+  }));
+  CHECK_FALSE(bench.runner->poll_for_peer().vouch.has_value());
+  Order promote = bench.order(Verb::kPromote, 2, "hz");
+  promote.old_fenced = true;
+  REQUIRE(bench.runner->on_order(promote).accepted);
+  std::this_thread::sleep_for(300ms);
+  CHECK_FALSE(bench.store.writable());  // Not before the first vouch of that reign.
+  bench.vouch(2);
+  CHECK(soon([&] { return bench.runner->report().promoted == 2; }));
+  CHECK(bench.store.writable());
+}
+
+TEST_CASE("follow goes to where the peer advertises its store") {
+  Bench bench;
+  REQUIRE(bench.adopt().accepted);
+  bench.tell(Verb::kFence, 2, "sh");
+  ServiceReport peer;
+  peer.service = "im-api";
+  peer.site = "sh";
+  peer.advertise = {{"mysql", "192.0.2.2:3306"}};
+  peer.token = {77, Instant{1}};
+  bench.runner->on_peer_reply(peer, now());
+  REQUIRE(bench.tell(Verb::kFollow, 2, "sh").accepted);
+  CHECK(soon([&] {
+    const auto stores = bench.runner->report().stores;
+    return stores[0].replica && stores[0].source == "192.0.2.2:3306";
+  }));
+}
+
+TEST_CASE("a dry run of an order changes nothing and shows what would be sent") {
+  Bench bench;
+  REQUIRE(bench.adopt().accepted);
+  Order fence = bench.order(Verb::kFence, 2, "sh");
+  fence.dry_run = true;
+  const OrderReply reply = bench.runner->on_order(fence);
+  CHECK(reply.accepted);
+  CHECK_EQ(reply.rendered, std::vector<std::string>{"mysql: would fence"});
+  CHECK_EQ(reply.report.role, Role::kPrimary);
+  CHECK_EQ(load_record(bench.folder.path, "im-api")->highest, 1U);
+}
+
+TEST_CASE("an agent that leaves without a kernel to close after it closes first") {
+  Bench bench;
+  REQUIRE(bench.adopt().accepted);
+  bench.vouch(1, 60s);
+  CHECK(soon([&] { return bench.runner->report().promoted == 1; }));
+  bench.runner->begin_leaving();
+  CHECK(soon([&] { return bench.runner->may_leave(); }));
+  CHECK_FALSE(bench.store.writable());
+}
+
+TEST_CASE("with a living kernel set it leaves everything running") {
+  Bench bench;
+  REQUIRE(bench.adopt().accepted);
+  bench.vouch(1, 60s);
+  bench.runner->on_deadman({true, true, true, false, ""});
+  CHECK(soon([&] { return bench.runner->report().promoted == 1; }));
+  bench.runner->begin_leaving();
+  CHECK(bench.runner->may_leave());
+  bench.runner->stop();
+  CHECK(bench.store.writable());
+}
+
+TEST_CASE("a broken record starts nothing") {
+  Folder folder;
+  CHECK_EQ(load_record(folder.path, "im-api").error().code, ErrorCode::kNotFound);
+  std::filesystem::create_directory(folder.path + "/im-api.json");
+  CHECK_NE(load_record(folder.path, "im-api").error().code, ErrorCode::kNotFound);
+}
