@@ -2,6 +2,8 @@
 
 #include <doctest/doctest.h>
 
+#include <filesystem>
+
 #include "test/config_cases.h"
 
 using namespace pointsman;
@@ -35,4 +37,15 @@ TEST_CASE("the whole configuration arrives") {
   CHECK_FALSE(service.units[1].only_primary);
   CHECK_EQ(service.units[2].start.size(), 2);
   CHECK_EQ(service.hooks.front().on, "promoted");
+}
+
+TEST_CASE("the example loads as it stands") {
+  const ConfigFolder folder(PM_TEST_DATA "/config/agent");
+  std::filesystem::copy_file(PM_TEST_DATA "/../../etc/agent.toml.example",
+                             folder.path() + "agent.toml");
+  const auto outcome = read_agent_config(folder.path() + "agent.toml");
+  CHECK_EQ(config_lines(outcome.errors, outcome.warnings, folder.path()),
+           std::vector<std::string>{});
+  REQUIRE(outcome.config.has_value());
+  CHECK_EQ(outcome.config->services.front().units.size(), 2);
 }
