@@ -22,6 +22,7 @@ LAYERS = {
     "providers/": ["providers/", "base/"],
     "agent/": ["agent/", "agent/drivers/", "base/"],
     "agent/drivers/": ["agent/", "agent/drivers/", "base/"],
+    "agent/witness_probes": ["agent/", "probes/", "base/"],
     "agent/main": ["agent/", "agent/drivers/", "probes/", "base/"],
     "orchestrator/offline/": ["orchestrator/offline/", "probes/", "providers/", "base/"],
     "orchestrator/shell/": ["orchestrator/shell/", "orchestrator/offline/", "orchestrator/core/",
@@ -31,7 +32,7 @@ LAYERS = {
                           "probes/", "providers/", "agent/protocol.h", "base/"],
     "orchestrator/sim/": ["orchestrator/sim/", "orchestrator/shell/", "orchestrator/core/",
                           "orchestrator/offline/", "agent/", "probes/", "providers/", "base/"],
-    "bench/": ["bench/", "orchestrator/shell/", "orchestrator/offline/", "orchestrator/core/",
+    "bench/": ["bench/", "bench/probes/", "orchestrator/shell/", "orchestrator/offline/", "orchestrator/core/",
                "probes/", "providers/", "agent/", "base/"],
     "test/": None,  # Everything.
 }
@@ -48,7 +49,7 @@ LIBRARIES = {
     r"sqlite3\.h": r"orchestrator/shell/sqlite_\w+\.(cc|h)",
     r"(mysql|mysqld_error|errmsg|mariadb/\w+)\.h|mariadb/": r"agent/drivers/mysql_\w+\.cc",
     r"hiredis/": r"agent/drivers/redis_\w+\.cc",
-    r"nftables/": r"agent/deadman\w*\.cc|agent/drivers/deadman\w*\.cc",
+    r"nftables/": r"agent/drivers/nft_\w+\.cc",
     r"systemd/": r"base/\w+\.cc|orchestrator/shell/\w+\.cc|agent/\w+\.cc",
     r"CLI/": r"orchestrator/cli/\w+\.cc|orchestrator/main\.cc|agent/main\.cc",
     r"doctest/": r"$^",
