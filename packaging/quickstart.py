@@ -234,8 +234,8 @@ class Quickstart:
             time.sleep(0.05)
         time.sleep(2.0)
         live.update(self.status(), self.log)
-        print("\nThe daemon's own account of the move:")
-        show.print_move(self.cli("history", SERVICE, "--json", "--limit", "50"))
+        print("\nThe steps of the move, as the daemon kept them:")
+        show.print_move(self.status().get("last_move"))
         return self.count(died)
 
     def count(self, died):

@@ -2,6 +2,9 @@
 
 import json
 
+from measure import move_marks
+from servers import now
+
 NS = 1e9
 
 
@@ -53,6 +56,7 @@ class Live:
     def __init__(self, died):
         self.died = died
         self.last = {}
+        self.told = set()
         self.seen = 0
         self.taken_by = None
         self.failing = False
@@ -69,20 +73,28 @@ class Live:
             self.last[key] = value
 
     def update(self, status, log):
-        from servers import now
         at = now()
         self.client(log)
         for site in status.get("sites", []):
             name = site["name"]
             self.change(f"{name} verdict", site["verdict"], at, f"{name} is {site['verdict']}")
-            self.change(f"{name} role", site["role"], at, f"{name} is {site['role']}")
-            word = "takes writes" if site["writable"] else "is closed"
-            self.change(f"{name} writable", site["writable"], at, f"{name} {word} (its agent)")
-        self.change("published", status.get("published"), at,
-                    f"published: the record names {status.get('published')}")
-        self.change("epoch", status.get("epoch"), at, f"epoch {status.get('epoch')} is saved")
+            self.change(f"{name} role", site["role"], at, f"{name}'s agent: role {site['role']}")
+        for record in status.get("record", []):
+            for server in record.get("servers", []):
+                values = ",".join(server["values"])
+                self.change(f"server {server['server']}", values, at,
+                            f"published: {server['server']} answers {values} to the daemon")
         self.change("phase", status.get("phase"), at, f"phase {status.get('phase')}")
+        for name in ("current_move", "last_move"):
+            self.marks(status.get(name))
         self.phase, self.primary = status.get("phase"), status.get("primary")
+
+    def marks(self, move):
+        for at, what in move_marks(move):
+            key = (move.get("id"), what)
+            if at > self.died - 1.0 and key not in self.told:
+                self.told.add(key)
+                self.say(at, what)
 
     def client(self, log):
         lines = log.read_text().splitlines()
@@ -108,30 +120,16 @@ class Live:
         return self.phase == "steady" and self.primary == "site-b" and self.taken_by is not None
 
 
-def print_move(done):
-    """The steps of the newest move, each with when it started and how long it took."""
-    moves = [entry for entry in _lines(done) if entry.get("steps")]
-    if not moves:
-        print(done.stdout or done.stderr)
+def print_move(move):
+    """The steps of a move, each with when it started and how long it took."""
+    if not move:
+        print("  there was none")
         return
-    move = moves[-1] if len(moves) == 1 else max(moves, key=lambda m: m.get("epoch", 0))
-    print(f"  move {move.get('id')}: {move.get('kind')}, {move.get('outcome')}")
+    print(f"  {move['kind']} {move['from']} -> {move['to']}, epoch {move['epoch']}: "
+          f"{move['outcome'] or 'under way'}, {move['took_s']:.2f} s")
     for step in move["steps"]:
-        print(f"  {step['name']:14} {step['state']:8} {step.get('took_s', 0):6.2f} s  "
-              f"{step.get('detail', '')}")
-    for entry in move.get("timeline", []):
-        print(f"  {entry['at_s']:6.2f} s  {entry['what']}")
-
-
-def _lines(done):
-    found = []
-    for line in done.stdout.splitlines():
-        try:
-            entry = json.loads(line)
-        except json.JSONDecodeError:
-            continue
-        found += entry.get("moves", [entry]) if isinstance(entry, dict) else entry
-    return found
+        print(f"    {step['name']:10} {step['state']:8} at {step.get('at_s', 0):5.2f} s, took "
+              f"{step.get('took_s', 0):5.2f} s  {step.get('detail', '')}")
 
 
 def print_count(writes, died, there, sites):

@@ -201,8 +201,10 @@ class Lab:
 
     def closed_gates(self):
         """{gate: reason} of the gates that keep the move from being made now."""
-        return {gate["name"]: gate["reason"] for gate in self.explain().get("gates", [])
-                if not gate["open"]}
+        gates = self.explain().get("gates")
+        if not gates:
+            return {"no answer": "the daemon does not answer"}
+        return {gate["name"]: gate["reason"] for gate in gates if not gate["open"]}
 
     def wait_steady(self, primary="site-a", within=30.0):
         """Until the service is in nobody's hands but `primary`'s, and ready to be moved."""

@@ -1,6 +1,8 @@
 """Reads the laboratory's event logs: who took writes when, what the name said, what was lost."""
 
 import dataclasses
+import datetime
+import time
 
 import lab_net
 
@@ -174,3 +176,15 @@ def first_own_sequence(site):
     own = f"GTID 0-{site.mysql.server_id}-"
     numbers = [int(line.split(own)[1].split()[0]) for line in text.splitlines() if own in line]
     return min(numbers) if numbers else None
+
+
+def move_marks(move):
+    """[(monotonic seconds, sentence)]: the daemon's own timeline of a move, or of one under way.
+
+    A move tells its start by the wall clock, which nobody sets back during a run.
+    """
+    if not move or not move.get("started"):
+        return []
+    wall = datetime.datetime.fromisoformat(move["started"].replace("Z", "+00:00")).timestamp()
+    start = wall - (time.time() - time.monotonic())
+    return [(start + mark["at_s"], mark["what"]) for mark in move.get("timeline", [])]

@@ -88,6 +88,9 @@ def timeline(lab, fault_at):
         if at is not None:
             word = "last" if site == "site-a" else "first"
             seen.append((round(at - fault_at, 3), f"seen: {word} write taken by {site}"))
+    status = lab.status()
+    for at, what in measure.move_marks(status.get("last_move") or status.get("current_move")):
+        seen.append((round(at - fault_at, 3), what))
     return sorted(seen)
 
 

@@ -26,6 +26,7 @@ class Still:
             time.sleep(0.5)
         for gate in self.gates:
             self.outcome.must(gate in seen, f"explain never named the gate {gate}, but {seen}")
+        self.outcome.must("no answer" not in seen, "the daemon did not answer")
         for gate, reason in seen.items():
             self.outcome.notes.append(f"gate {gate}: {reason}")
         return self
