@@ -149,7 +149,7 @@ Result<void> check_names(const std::string& folder, const std::vector<std::strin
     }
     if (!renew && exists(path_in(folder, name + ".pem"))) {
       return {ErrorCode::kConflict,
-              fmt::format("{}/{}.pem is there already; --force renews it", folder, name)};
+              fmt::format("{}/{}.pem is there already; --renew renews it", folder, name)};
     }
   }
   return {};

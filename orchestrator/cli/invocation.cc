@@ -1,0 +1,250 @@
+#include "orchestrator/cli/invocation.h"
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <memory>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "base/config_reader.h"
+#include "base/utf8.h"
+#include "orchestrator/cli/terminal.h"
+
+namespace pointsman {
+namespace {
+
+constexpr const char* kAbout =
+    "pointsman: watches two sites and repoints DNS when the primary fails.\n"
+    "This is the operator's command line, a client of the daemon pointsmand.";
+
+constexpr const char* kExamples =
+    "Examples:\n"
+    "  pointsman status                         who is writable, by whose vouch, until when\n"
+    "  pointsman status --watch                 the same, kept fresh\n"
+    "  pointsman explain im-api                 every gate: would it move now, and if not, why\n"
+    "  pointsman failover im-api --dry-run      what a failover would write, and nothing written\n"
+    "  pointsman failover im-api                show the plan, ask, move, follow\n"
+    "  pointsman pause im-api --for 30m --reason \"kernel upgrade\"\n"
+    "  pointsman history im-api --limit 20\n"
+    "  pointsman check --config ./pointsman.toml\n"
+    "\n"
+    "Exit codes: 0 done; 1 failed; 2 usage or configuration; 3 daemon not reachable;\n"
+    "4 refused by a gate; 5 partial.";
+
+std::string duration_problem(const std::string& text) {
+  return parse_duration(text) ? "" : "\"" + text + "\" is no duration such as 30s, 10m or 24h";
+}
+
+bool is_utf8(std::string_view text) {
+  while (!text.empty()) {
+    const std::size_t length = utf8_length(text);
+    if (length == 0) return false;
+    text.remove_prefix(length);
+  }
+  return true;
+}
+
+// Shows an option by its argument and its default; the notes in upper case are left out.
+class Formatter : public CLI::Formatter {
+ public:
+  std::string make_option_opts(const CLI::Option* option) const override {
+    std::string text;
+    if (!option->get_type_name().empty()) text += " " + option->get_type_name();
+    if (!option->get_default_str().empty()) text += " [" + option->get_default_str() + "]";
+    return text;
+  }
+};
+
+// CLI11 keeps pointers to what it fills, so the reader lives as long as the parsing.
+class Reader {
+ public:
+  Reader() : app_(kAbout, "pointsman") {
+    const auto formatter = std::make_shared<Formatter>();  // As CLI11 wants it.
+    formatter->column_width(30);
+    formatter->label("SUBCOMMAND", "COMMAND");
+    formatter->label("Subcommands", "Commands");
+    formatter->label("Positionals", "Arguments");
+    app_.formatter(formatter);
+    app_.footer(kExamples);
+    app_.set_version_flag("--version", "pointsman " PM_VERSION, "Show the version");
+    app_.require_subcommand(1);
+    common(app_);
+    add_views();
+    add_moves();
+    add_holds();
+    add_offline();
+  }
+
+  std::variant<Invocation, Printed> read(std::vector<std::string> arguments);
+
+ private:
+  void common(CLI::App& app) {
+    app.set_help_flag("-h,--help", "Show this help");
+    app.add_flag("--json", in_.json, "Print JSON, stable, for scripts");
+    app.add_option("--control", in_.control, "The daemon's control socket")->type_name("PATH");
+    app.add_option("--config", in_.config,
+                   "Configuration that names the socket [/etc/pointsman/pointsman.toml]")
+        ->type_name("FILE");
+  }
+
+  CLI::App& add(const std::string& name, const std::string& about) {
+    CLI::App* command = app_.add_subcommand(name, about);
+    common(*command);
+    command->footer("");
+    return *command;
+  }
+
+  void service(CLI::App& app, bool required) {
+    app.add_option("SERVICE", in_.service, "The service, by its name in the configuration")
+        ->required(required)
+        ->type_name("");
+  }
+
+  void assertion(CLI::App& app) {
+    auto* reason = app.add_option("--reason", in_.reason, "Why; kept in the journal");
+    reason->type_name("TEXT");
+    app.add_option("--assert-off", in_.assert_off,
+                   "You know that SITE is off and stays off; stands in for its fence")
+        ->type_name("SITE")
+        ->needs(reason);
+  }
+
+  void add_views();
+  void add_moves();
+  void add_holds();
+  void add_offline();
+  std::string unknown_command(const std::vector<std::string>& arguments) const;
+
+  CLI::App app_;
+  Invocation in_;
+  std::string wait_ = "10m";
+};
+
+void Reader::add_views() {
+  auto& status = add("status", "Who is writable, by whose vouch, until when; sites, lag, record");
+  service(status, false);
+  status.add_flag("--watch", in_.watch, "Keep it fresh; without a terminal: print changes");
+  service(add("explain", "Every gate: would it move now, why not, how long would it take"), true);
+  auto& history = add("history", "Moves and decisions, with reasons and times, oldest first");
+  service(history, false);
+  history.add_option("--limit", in_.limit, "The last N")
+      ->type_name("N")
+      ->check(CLI::Range(1, 10000))
+      ->capture_default_str();
+  history.add_flag("--verify", in_.verify, "Check the hash chain of the whole journal");
+}
+
+void Reader::add_moves() {
+  auto& failover = add("failover", "Move to the standby now: plan, confirmation, live progress");
+  service(failover, true);
+  failover.add_option("--to", in_.site, "The site to move to [the standby]")->type_name("SITE");
+  failover.add_option("--force", in_.force, "Override these gates; kept in the journal")
+      ->delimiter(',')
+      ->allow_extra_args(false)
+      ->type_name("GATE,...");
+  assertion(failover);
+  failover.add_flag("--dry-run", in_.dry_run, "Show every write of it; write nothing");
+  failover.add_flag("--yes", in_.yes, "Do not ask");
+  failover.add_option("--wait", wait_, "Follow the move for at most this long")
+      ->type_name("DURATION")
+      ->check(duration_problem)
+      ->capture_default_str();
+  auto& adopt = add("adopt", "Say who is in power: first run, or restored state");
+  service(adopt, true);
+  adopt.add_option("--primary", in_.site, "The site that is in power")
+      ->type_name("SITE")
+      ->required();
+  assertion(adopt);
+  service(add("cancel", "Undo a move that has not promoted yet"), true);
+}
+
+void Reader::add_holds() {
+  auto& pause = add("pause", "Forbid automatic moves; probing and vouching go on");
+  service(pause, false);
+  pause.add_flag("--all", in_.all, "Every service");
+  pause.add_option("--for", in_.hold_for, "End it by itself after this long [until resumed]")
+      ->type_name("DURATION")
+      ->check(duration_problem);
+  pause.add_option("--reason", in_.reason, "Why; shown in status")->type_name("TEXT");
+  auto& resume = add("resume", "Allow automatic moves again");
+  service(resume, false);
+  resume.add_flag("--all", in_.all, "Every service");
+  service(add("ack", "Re-arm after a move, or after the ceiling of moves a day"), true);
+}
+
+void Reader::add_offline() {
+  auto& check = add("check", "Check the configuration: every error at once, and the worst case");
+  check.add_flag("--online", in_.online, "Also ask providers, name servers and agents");
+  auto& certs = add("certs", "A private CA and the identities of monitors and agents");
+  certs.require_subcommand(1);
+  auto* init = certs.add_subcommand("init", "Make the CA");
+  auto* issue = certs.add_subcommand("issue", "Make a key and a certificate for each name");
+  issue->add_option("NAME", in_.names, "A site's name, or a monitor's")->required()->type_name("");
+  issue->add_flag("--renew", in_.renew, "Also for names that have one: new certificate, same key");
+  for (auto* command : {init, issue}) {
+    common(*command);
+    command->add_option("--dir", in_.dir, "Where they are kept [.]")->type_name("DIR");
+  }
+}
+
+// "there is no command "stauts"; did you mean "status"?", or "" when the command is known.
+std::string Reader::unknown_command(const std::vector<std::string>& arguments) const {
+  std::vector<std::string> known;
+  for (const auto* command : app_.get_subcommands(nullptr)) known.push_back(command->get_name());
+  for (std::size_t i = 0; i < arguments.size(); ++i) {
+    const std::string& word = arguments[i];
+    if (word == "--control" || word == "--config") {
+      ++i;  // Its value.
+    } else if (!word.empty() && word[0] != '-') {
+      if (std::find(known.begin(), known.end(), word) != known.end()) return "";
+      const std::string near = nearest_word(word, known);
+      return fmt::format("there is no command \"{}\"{}", word,
+                         near.empty() ? "" : "; did you mean \"" + near + "\"?");
+    }
+  }
+  return "no command given";
+}
+
+std::variant<Invocation, Printed> Reader::read(std::vector<std::string> arguments) {
+  for (const std::string& argument : arguments) {
+    if (is_utf8(argument)) continue;
+    return Printed{2, fmt::format("pointsman: \"{}\" is not UTF-8\n", shown(argument))};
+  }
+  const std::vector<std::string> typed = arguments;
+  std::reverse(arguments.begin(), arguments.end());  // As CLI11 wants them.
+  try {
+    app_.parse(std::move(arguments));
+  } catch (const CLI::CallForHelp&) {
+    return Printed{0, app_.help()};
+  } catch (const CLI::CallForVersion&) {
+    return Printed{0, "pointsman " PM_VERSION "\n"};
+  } catch (const CLI::ParseError& error) {
+    std::string text = error.what();
+    while (!text.empty() && text.back() == '\n') text.pop_back();
+    const std::string unknown = unknown_command(typed);
+    if (!unknown.empty()) text = unknown;
+    const auto chosen = app_.get_subcommands();
+    return Printed{2, fmt::format("pointsman: {}\n  try: pointsman {}--help\n", shown(text),
+                                  chosen.empty() ? "" : chosen.front()->get_name() + " ")};
+  }
+  const CLI::App* command = app_.get_subcommands().front();
+  in_.command = command->get_name();
+  const auto below = command->get_subcommands();
+  if (!below.empty()) in_.command += " " + below.front()->get_name();
+  in_.wait = parse_duration(wait_).value_or(10min);
+  const bool may_be_all = in_.command == "pause" || in_.command == "resume";
+  if (may_be_all && in_.all == !in_.service.empty()) {
+    return Printed{2, fmt::format("pointsman: {}: name one SERVICE, or give --all\n", in_.command)};
+  }
+  return in_;
+}
+
+}  // namespace
+
+std::variant<Invocation, Printed> read_arguments(std::vector<std::string> arguments) {
+  Reader reader;
+  return reader.read(std::move(arguments));
+}
+
+}  // namespace pointsman

@@ -1,0 +1,47 @@
+#pragma once
+
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "base/time.h"
+
+// What was typed. Reading the command line is done here and nowhere else.
+
+namespace pointsman {
+
+struct Invocation {
+  std::string command;  // "status", "certs issue", ...
+  // Of every command.
+  bool json = false;
+  std::string control;  // "" unless given.
+  std::string config;   // "" unless given.
+  std::string service;  // "" for all, where that is allowed.
+  std::string site;     // --to, --primary
+  bool all = false;     // pause, resume
+  std::vector<std::string> force;
+  std::string assert_off;
+  std::string reason;
+  std::string hold_for;  // As written; "" until resumed.
+  bool dry_run = false;
+  bool yes = false;
+  bool watch = false;
+  bool verify = false;
+  bool online = false;
+  int limit = 50;
+  Duration wait = 10min;  // How long to follow a move.
+  std::string dir;        // certs
+  std::vector<std::string> names;
+  bool renew = false;
+};
+
+// Nothing to do but print `text` and end with `exit`: help, version, or a mistake.
+struct Printed {
+  int exit = 0;
+  std::string text;
+};
+
+// `arguments` without the program's name.
+std::variant<Invocation, Printed> read_arguments(std::vector<std::string> arguments);
+
+}  // namespace pointsman

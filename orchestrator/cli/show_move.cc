@@ -1,0 +1,170 @@
+#include <fmt/format.h>
+
+#include "orchestrator/cli/views.h"
+
+namespace pointsman {
+namespace {
+
+Tone tone_of_state(const std::string& state) {
+  if (state == "done") return Tone::kGood;
+  if (state == "failed") return Tone::kBad;
+  if (state == "running") return Tone::kStrong;
+  return Tone::kDim;
+}
+
+Cell took_cell(const Json& step) {
+  const Json* took = step.find("took_s");
+  if (step.string_or("state") == "waiting" || took == nullptr || !took->is_number())
+    return {"", Tone::kPlain};
+  return {shown_seconds(took->as_number()), Tone::kPlain};
+}
+
+// A rendered UPDATE has many lines.
+std::string indented_lines(std::string_view write, const Paint& paint) {
+  std::string text;
+  while (!write.empty()) {
+    const std::size_t end = std::min(write.find('\n'), write.size());
+    text += "  " + paint(Tone::kPlain, write.substr(0, end)) + "\n";
+    write.remove_prefix(std::min(end + 1, write.size()));
+  }
+  return text;
+}
+
+// {"writes":12,"sentence":"..."} as "writes 12, sentence ...".
+std::string members_text(const Json& object) {
+  const std::string sentence = object.string_or("text");
+  if (!sentence.empty()) return sentence;
+  std::string text;
+  for (const auto& [key, value] : object.as_object()) {
+    if (value.is_null()) continue;
+    if (!text.empty()) text += ", ";
+    text += key + " " + (value.is_string() ? value.as_string() : value.dump());
+  }
+  return text;
+}
+
+std::string lost_text(const Json& move, const Paint& paint) {
+  const Json* lost = move.find("lost");
+  if (lost == nullptr || lost->is_null()) return "";
+  const std::string what = lost->is_object()   ? members_text(*lost)
+                           : lost->is_string() ? lost->as_string()
+                                               : lost->dump();
+  return paint(Tone::kDoubt, "  lost: " + what) + "\n";
+}
+
+std::string timeline_text(const Json& move, const Paint& paint) {
+  std::vector<std::vector<Cell>> rows;
+  for (const Json& event : move.array_or_empty("timeline")) {
+    rows.push_back({{fmt::format("{:+.2f} s", event.number_or("at_s", 0)), Tone::kDim},
+                    {event.string_or("what"), Tone::kPlain}});
+  }
+  return laid_out(rows, paint, 2);
+}
+
+std::string commands_text(const Json& move, const Paint& paint) {
+  const auto commands = texts_of(move, "commands");
+  if (commands.empty()) return "";
+  std::string text = paint(Tone::kStrong, "Left for you to do, in this order:") + "\n";
+  for (const std::string& command : commands) text += "  " + paint(Tone::kPlain, command) + "\n";
+  return text;
+}
+
+}  // namespace
+
+std::string move_title(const Json& move) {
+  const std::string from = move.string_or("from");
+  const std::string to = move.string_or("to");
+  return fmt::format("{} of {}: {}{}{}", move.string_or("kind", "move"), move.string_or("service"),
+                     from, from.empty() || to.empty() ? "" : " -> ", to);
+}
+
+std::string move_text(const Json& move, double expected_s, const Paint& paint) {
+  std::vector<std::vector<Cell>> rows;
+  for (const Json& step : move.array_or_empty("steps")) {
+    const std::string state = step.string_or("state", "waiting");
+    rows.push_back({{step.string_or("name"), Tone::kPlain},
+                    {state, tone_of_state(state)},
+                    took_cell(step),
+                    {step.string_or("detail"), Tone::kDim}});
+  }
+  std::string text = laid_out(rows, paint, 4);
+  const Json* took = move.find("took_s");
+  if (move.string_or("outcome") == "running" && took != nullptr && took->is_number()) {
+    text += paint(Tone::kDim, "    elapsed " + shown_seconds(took->as_number()) +
+                                  (expected_s > 0 ? " of about " + shown_seconds(expected_s) : ""));
+    text += "\n";
+  }
+  return text;
+}
+
+std::string dry_run_text(const Json& move, const Paint& paint) {
+  std::string text = paint(Tone::kStrong, "Dry run: " + move_title(move)) +
+                     paint(Tone::kPlain, ". Every read was real; nothing was written.") + "\n";
+  for (const Json& step : move.array_or_empty("steps")) {
+    text += "\n" + paint(Tone::kStrong, step.string_or("name"));
+    const std::string detail = step.string_or("detail");
+    if (!detail.empty()) text += paint(Tone::kPlain, ": " + detail);
+    const Json* took = step.find("took_s");
+    if (took != nullptr && took->is_number()) {
+      text += paint(Tone::kDim, " (" + shown_seconds(took->as_number()) + ")");
+    }
+    text += "\n";
+    for (const Json& write : step.array_or_empty("writes")) {
+      text += indented_lines(write.is_string() ? write.as_string() : write.dump(), paint);
+    }
+  }
+  text += "\n";
+  const std::string reason = move.string_or("reason");
+  if (move.string_or("outcome") == "failed") {
+    text += paint(Tone::kBad, "It would fail: " + reason) + "\n";
+  }
+  return text + lost_text(move, paint) + commands_text(move, paint);
+}
+
+std::string outcome_text(const Json& move, const Paint& paint) {
+  const std::string outcome = move.string_or("outcome", "running");
+  const std::string to = move.string_or("to");
+  const std::string service = move.string_or("service");
+  const std::string took = shown_seconds(move.number_or("took_s", 0));
+  const std::string reason = move.string_or("reason");
+  std::string text;
+  if (outcome == "done") {
+    text =
+        paint(Tone::kGood, fmt::format("Done in {}: {} is the primary of {}.", took, to, service));
+  } else if (outcome == "partial") {
+    text = paint(Tone::kDoubt, fmt::format("Partly done after {}: {}", took, reason));
+  } else if (outcome == "failed") {
+    text = paint(Tone::kBad, fmt::format("Failed after {}: {}", took, reason));
+  } else if (outcome == "voided") {
+    text =
+        paint(Tone::kDoubt, fmt::format("Voided after {}, nothing was promoted: {}", took, reason));
+  } else {
+    return "";
+  }
+  return text + "\n" + lost_text(move, paint) + timeline_text(move, paint) +
+         commands_text(move, paint);
+}
+
+Exit exit_of(const Json& move) {
+  const std::string outcome = move.string_or("outcome", "running");
+  if (outcome == "done") return kExitDone;
+  if (outcome == "partial" || outcome == "running") return kExitPartial;
+  return kExitFailed;
+}
+
+std::string move_summary(const Json& move) {
+  const std::string outcome = move.string_or("outcome", "running");
+  std::string text = outcome == "running" ? "running for " : outcome + " in ";
+  text += shown_seconds(move.number_or("took_s", 0));
+  std::string parts;
+  for (const Json& step : move.array_or_empty("steps")) {
+    const Json* took = step.find("took_s");
+    if (took == nullptr || !took->is_number() || step.string_or("state") == "skipped") continue;
+    parts += fmt::format("{}{} {}", parts.empty() ? ": " : ", ", step.string_or("name"),
+                         shown_seconds(took->as_number()));
+    if (step.string_or("state") == "failed") parts += " (failed)";
+  }
+  return text + parts;
+}
+
+}  // namespace pointsman
