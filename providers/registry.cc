@@ -1,0 +1,39 @@
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "base/log.h"
+#include "providers/provider.h"
+#include "providers/rfc2136.h"
+
+namespace pointsman {
+namespace {
+
+struct Registered {
+  const char* type;
+  Result<std::unique_ptr<Provider>> (*make)(const ProviderSettings&, const Clock&);
+};
+
+// Sorted. A new provider is one line here, its own files, and the conformance suite.
+constexpr Registered kRegistry[] = {
+    {"rfc2136", make_rfc2136},
+};
+
+}  // namespace
+
+std::vector<std::string> provider_types() {
+  std::vector<std::string> out;
+  for (const Registered& entry : kRegistry) out.emplace_back(entry.type);
+  return out;
+}
+
+Result<std::unique_ptr<Provider>> make_provider(const ProviderSettings& settings,
+                                                const Clock& clock) {
+  for (const Registered& entry : kRegistry) {
+    if (settings.type == entry.type) return entry.make(settings, clock);
+  }
+  return Error{ErrorCode::kInvalid,
+               fmt::format("provider {}: found type \"{}\", allowed: {}", settings.name,
+                           printable(settings.type), fmt::join(provider_types(), ", "))};
+}
+
+}  // namespace pointsman
