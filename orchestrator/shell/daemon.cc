@@ -5,10 +5,10 @@
 #include <algorithm>
 #include <charconv>
 
-#include "base/certificate.h"
 #include "base/crypto.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "orchestrator/offline/certs.h"
 #include "orchestrator/shell/agent_view.h"
 #include "orchestrator/shell/reference.h"
 
