@@ -137,8 +137,8 @@ StoreReport MysqlDriver::report(Duration within) {
   report.liveness = Liveness::kUp;
   report.writable = !state->read_only;
   report.replica = state->replica();
-  report.executed = to_text(state->current);
-  report.received = to_text(join(state->current, state->queued));
+  report.executed = position_text(state->current);
+  report.received = position_text(join(state->current, state->queued));
   report.lag = state->lag;
   if (!state->replica()) {
     report.semi_sync = source_on == "ON" && clients != "0";

@@ -14,6 +14,8 @@ struct Entry {
   Gtid gtid;
 };
 
+constexpr const char* kNothing = "-";
+
 template <typename N>
 bool take_number(std::string_view& text, N& number) {
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
@@ -53,7 +55,12 @@ void raise(GtidPosition& position, std::uint32_t domain, const Gtid& gtid) {
 
 }  // namespace
 
+std::string position_text(const GtidPosition& position) {
+  return position.empty() ? kNothing : to_text(position);
+}
+
 std::optional<GtidPosition> parse_gtid(const std::string& text) {
+  if (text == kNothing) return GtidPosition{};
   const auto entries = parse_entries(text);
   if (!entries) return std::nullopt;
   GtidPosition position;

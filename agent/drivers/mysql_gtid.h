@@ -21,6 +21,10 @@ using GtidPosition = std::map<std::uint32_t, Gtid>;  // By domain.
 
 // nullopt when `text` is no such position (one of MySQL, say). "" is the empty position. Of several
 // entries of a domain, as @@gtid_binlog_state has them, the highest sequence stands.
+// A position as reports carry it: never empty, for an empty one means that nothing is known. A
+// server that never wrote has "-".
+std::string position_text(const GtidPosition& position);
+
 std::optional<GtidPosition> parse_gtid(const std::string& text);
 
 std::string to_text(const GtidPosition& position);  // "0-1-100,1-2-7", by domain.

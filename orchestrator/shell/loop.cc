@@ -13,6 +13,7 @@ namespace {
 constexpr Duration kLateMost = 1s;  // A turn later than this: doubt ourselves.
 constexpr Duration kLateHolds = 5s;
 constexpr Duration kRestMost = 250ms;
+constexpr Duration kAroundEvery = 200ms;
 
 bool says_down(const ServiceSnapshot& each, Instant now) {
   for (int site = 0; site < kSites; ++site) {
@@ -97,7 +98,9 @@ void Loop::run() {
       }
     }
     for (auto& [name, service] : services_) {
-      if (service.wake_at > now) continue;
+      // Other events move the wake-up on; the surroundings are told in their own time all the same.
+      if (service.wake_at > now && now - service.around_at < kAroundEvery) continue;
+      service.around_at = now;
       turn(service, {name, SurroundingsSeen{surroundings(name, now)}, nullptr}, now);
     }
     start_saved();

@@ -93,6 +93,7 @@ class Loop {
     std::uint64_t last_ticket = 0;
     std::deque<Waiting> waiting;
     Instant wake_at{0};
+    Instant around_at{0};        // When it was last told of its surroundings.
   };
 
   void run();
