@@ -5,8 +5,8 @@
 #include <algorithm>
 #include <atomic>
 #include <functional>
-#include <map>
 #include <memory>
+#include <system_error>
 #include <thread>
 #include <utility>
 
@@ -157,7 +157,11 @@ Items run_all(const std::vector<Task>& tasks, int at_once) {
   };
   std::vector<std::thread> workers;
   const std::size_t count = std::min(tasks.size(), static_cast<std::size_t>(std::max(at_once, 1)));
-  for (std::size_t k = 1; k < count; ++k) workers.emplace_back(work);
+  try {
+    for (std::size_t k = 1; k < count; ++k) workers.emplace_back(work);
+  } catch (const std::system_error&) {
+    // No more threads to be had: those there are, this one at least, do all of it.
+  }
   work();
   for (std::thread& worker : workers) worker.join();
   Items all;
