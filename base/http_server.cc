@@ -137,8 +137,8 @@ void HttpServer::Impl::add(int fd, Caller caller) {
   }
   try {
     connection->thread = std::thread([this, connection] {
-      Session session(host, connection->wire, connection->caller.address,
-                      connection->waiting_since);
+      HttpSession session(host, connection->wire, connection->caller.address,
+                          connection->waiting_since);
       session.run(connection->began);
       connection->wire.cut();
       connection->done = true;

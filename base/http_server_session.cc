@@ -100,14 +100,14 @@ HttpReply RouteTable::answer(HttpCall& call) const {
   return reply;
 }
 
-Session::Session(SessionHost& host, Wire& wire, std::string peer_address,
-                 std::atomic<std::int64_t>& waiting_since)
+HttpSession::HttpSession(SessionHost& host, Wire& wire, std::string peer_address,
+                         std::atomic<std::int64_t>& waiting_since)
     : host_(host),
       wire_(wire),
       peer_address_(std::move(peer_address)),
       waiting_since_(waiting_since) {}
 
-void Session::run(Instant began) {
+void HttpSession::run(Instant began) {
   const Result<void> shaken = wire_.handshake(began + host_.options.head_within);
   if (!shaken.ok()) {
     log_refusal(peer_address_, {0, shaken.error().message});
@@ -124,7 +124,7 @@ void Session::run(Instant began) {
 }
 
 // One request, whole; false when the connection is to end.
-bool Session::receive(bool first, Instant began) {
+bool HttpSession::receive(bool first, Instant began) {
   if (!first && buffer_.empty() && !await_first_byte()) return false;
   if (!first) began = system_clock().now();
   Arrival arrival = receive_head(began + host_.options.head_within);
@@ -137,19 +137,19 @@ bool Session::receive(bool first, Instant began) {
   return arrival == Arrival::kWhole;
 }
 
-bool Session::await_first_byte() {
+bool HttpSession::await_first_byte() {
   const Instant now = system_clock().now();
   waiting_since_ = now.ns;
   return read_more(now + host_.options.idle_most) == Arrival::kWhole;
 }
 
-Session::Arrival Session::refuse(HttpFault fault) {
+HttpSession::Arrival HttpSession::refuse(HttpFault fault) {
   fault_ = std::move(fault);
   return Arrival::kFault;
 }
 
 // kNone when the peer went away or the deadline passed.
-Session::Arrival Session::read_more(Instant deadline) {
+HttpSession::Arrival HttpSession::read_more(Instant deadline) {
   std::array<char, 16384> bytes{};
   const Result<std::size_t> got = wire_.read(bytes, deadline);
   if (!got.ok() || *got == 0) return Arrival::kNone;
@@ -157,7 +157,7 @@ Session::Arrival Session::read_more(Instant deadline) {
   return Arrival::kWhole;
 }
 
-Session::Arrival Session::receive_head(Instant deadline) {
+HttpSession::Arrival HttpSession::receive_head(Instant deadline) {
   HeadScan scan;
   for (;;) {
     const auto found = scan.look(std::string_view(buffer_).substr(0, host_.options.head_most));
@@ -180,7 +180,7 @@ Session::Arrival Session::receive_head(Instant deadline) {
   }
 }
 
-Session::Arrival Session::receive_body(Instant deadline) {
+HttpSession::Arrival HttpSession::receive_body(Instant deadline) {
   body_.clear();
   if (!head_.chunked && head_.length > host_.options.body_most) {
     return refuse({413, fmt::format("a body of more than {} bytes", host_.options.body_most)});
@@ -192,7 +192,7 @@ Session::Arrival Session::receive_body(Instant deadline) {
   return head_.chunked ? receive_chunked(deadline) : receive_counted(deadline);
 }
 
-Session::Arrival Session::receive_counted(Instant deadline) {
+HttpSession::Arrival HttpSession::receive_counted(Instant deadline) {
   while (buffer_.size() < head_.length) {
     if (read_more(deadline) == Arrival::kNone) {
       return refuse({408, "the body did not arrive whole in time"});
@@ -203,7 +203,7 @@ Session::Arrival Session::receive_counted(Instant deadline) {
   return Arrival::kWhole;
 }
 
-Session::Arrival Session::receive_chunked(Instant deadline) {
+HttpSession::Arrival HttpSession::receive_chunked(Instant deadline) {
   ChunkReader chunks(host_.options.body_most);
   for (;;) {
     buffer_.erase(0, chunks.take(buffer_));
@@ -218,7 +218,7 @@ Session::Arrival Session::receive_chunked(Instant deadline) {
   }
 }
 
-bool Session::host_allowed() const {
+bool HttpSession::host_allowed() const {
   const auto& hosts = host_.options.hosts;
   if (hosts.empty()) return true;
   const std::string host = lowered(head_.header("host"));
@@ -229,7 +229,7 @@ bool Session::host_allowed() const {
   });
 }
 
-HttpReply Session::reply_to(std::string path, HttpHeaders query) {
+HttpReply HttpSession::reply_to(std::string path, HttpHeaders query) {
   HttpCall call{.method = head_.method,
                 .path = std::move(path),
                 .query = std::move(query),
@@ -249,23 +249,24 @@ HttpReply Session::reply_to(std::string path, HttpHeaders query) {
 }
 
 // Serves the request at hand; true when another may follow on this connection.
-bool Session::answer() {
+bool HttpSession::answer() {
   const bool close = head_.close || host_.stopping;
   Instant deadline = system_clock().now() + kReplyWithin;
-  const Turn turn{.head = head_,
-                  .close = close,
-                  .idle_most = host_.options.idle_most,
-                  .answer =
-                      [&](std::string path, HttpHeaders query) {
-                        HttpReply reply = reply_to(std::move(path), std::move(query));
-                        deadline = system_clock().now() + kReplyWithin;
-                        return reply;
-                      },
-                  .write =
-                      [&](std::string_view bytes) {
-                        if (holds_stream_) deadline = system_clock().now() + kReplyWithin;
-                        return !(holds_stream_ && host_.stopping) && wire_.write(bytes, deadline);
-                      }};
+  const HttpTurn turn{.head = head_,
+                      .close = close,
+                      .idle_most = host_.options.idle_most,
+                      .answer =
+                          [&](std::string path, HttpHeaders query) {
+                            HttpReply reply = reply_to(std::move(path), std::move(query));
+                            deadline = system_clock().now() + kReplyWithin;
+                            return reply;
+                          },
+                      .write =
+                          [&](std::string_view bytes) {
+                            if (holds_stream_) deadline = system_clock().now() + kReplyWithin;
+                            return !(holds_stream_ && host_.stopping) &&
+                                   wire_.write(bytes, deadline);
+                          }};
   const bool written = take_turn(turn);
   if (holds_stream_) {
     host_.streams.fetch_sub(1);
@@ -274,7 +275,7 @@ bool Session::answer() {
   return written && !close;
 }
 
-void Session::tell_fault() {
+void HttpSession::tell_fault() {
   log_refusal(peer_address_, fault_);
   const std::string reason = reason_of(fault_.status);
   const HttpReply reply = problem(fault_.status, reason, fault_.detail);

@@ -36,12 +36,12 @@ struct SessionHost {
   std::atomic<int> streams{0};  // Running now.
 };
 
-class Session {
+class HttpSession {
  public:
   // `waiting_since` is told to the listener: the Instant (ns) since which the connection waits for
   // a request, 0 while it serves one.
-  Session(SessionHost& host, Wire& wire, std::string peer_address,
-          std::atomic<std::int64_t>& waiting_since);
+  HttpSession(SessionHost& host, Wire& wire, std::string peer_address,
+              std::atomic<std::int64_t>& waiting_since);
 
   // Serves until the connection ends. `began` is when it was accepted.
   void run(Instant began);

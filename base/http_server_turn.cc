@@ -75,7 +75,7 @@ void set_headers(const HttpReply& reply, httplib::Response& response) {
 // A Server of one connection: no listener, no pool, no routes of its own.
 class OneServer final : private httplib::Server {
  public:
-  explicit OneServer(const Turn& turn) : turn_(turn), stream_(turn.head, turn.write) {
+  explicit OneServer(const HttpTurn& turn) : turn_(turn), stream_(turn.head, turn.write) {
     svr_sock_ = 0;  // Any but INVALID_SOCKET, which would mean that it is shutting down.
     keep_alive_timeout_sec_ = static_cast<std::time_t>(seconds(turn.idle_most));
     keep_alive_max_count_ = 10'000;
@@ -141,13 +141,13 @@ class OneServer final : private httplib::Server {
     return true;
   }
 
-  const Turn& turn_;
+  const HttpTurn& turn_;
   LineStream stream_;
   std::function<bool(const std::function<bool(std::string_view)>&)> stream_of_reply_;
 };
 
 }  // namespace
 
-bool take_turn(const Turn& turn) { return OneServer(turn).run(); }
+bool take_turn(const HttpTurn& turn) { return OneServer(turn).run(); }
 
 }  // namespace pointsman

@@ -13,7 +13,7 @@
 
 namespace pointsman {
 
-struct Turn {
+struct HttpTurn {
   const RequestHead& head;
   bool close = false;     // Tell the client that the connection ends.
   Duration idle_most{0};  // Told as Keep-Alive.
@@ -24,6 +24,6 @@ struct Turn {
 };
 
 // True when the whole reply was written.
-bool take_turn(const Turn& turn);
+bool take_turn(const HttpTurn& turn);
 
 }  // namespace pointsman

@@ -115,7 +115,7 @@ Items ask_agent(const MonitorConfig& config, const AgentQuestion& question, Dura
 PreflightItem judge_certificate(const std::string& file) {
   PreflightItem item;
   item.name = "certificate " + file;
-  const auto facts = read_certificate(file);
+  const auto facts = read_identity(file);
   if (!facts) return failed(item.name, facts.error());
   const std::int64_t days = facts->seconds_left / kDay;
   if (facts->seconds_left <= 0) {
