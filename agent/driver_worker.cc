@@ -14,6 +14,7 @@ constexpr Duration kLookWithin = 400ms;
 constexpr Duration kOpenLeast = 100ms;  // A shorter rest of the lease is not worth an attempt.
 constexpr Duration kOpenMost = 5s;
 constexpr Duration kFollowWithin = 15s;
+constexpr Duration kFenceWithin = 1s;  // Of a store; one that hangs is judged by its ports.
 constexpr Duration kStorePeriod = 120ms;
 constexpr Duration kUnitPeriod = 1s;
 constexpr Duration kRetryFirst = 50ms;
@@ -140,10 +141,12 @@ void DriverWorker::run() {
 }
 
 // Closing comes before looking, so that a store is not open for the length of a reading more;
-// opening comes after it.
+// opening comes after it. Of a store that hung a moment ago nothing can be had at once: whether it
+// still hangs is what must be known first.
 void DriverWorker::work(const Goal& goal, bool fresh) {
   const bool quiet = report_.replica && !report_.writable && goal.aim == Aim::kClosed;
-  if (fresh && closing(goal.aim) && !quiet) {
+  const bool hung = report_.liveness == Liveness::kHung;
+  if (fresh && closing(goal.aim) && !quiet && !hung) {
     const auto done = act(goal);
     if (!done) trouble_ = done.error().message;
   }
@@ -199,11 +202,12 @@ Result<void> DriverWorker::open(const Goal& goal) {
 
 Result<void> DriverWorker::act(const Goal& goal) {
   Result<void> done;
+  const Duration fence_within = is_store_ ? std::min(verb_within_, kFenceWithin) : verb_within_;
   switch (goal.aim) {
     case Aim::kNone: return {};
     case Aim::kOpen: done = open(goal); break;
-    case Aim::kClosed: done = driver_->fence(FenceDepth::kLease, verb_within_); break;
-    case Aim::kFenced: done = driver_->fence(FenceDepth::kOrder, verb_within_); break;
+    case Aim::kClosed: done = driver_->fence(FenceDepth::kLease, fence_within); break;
+    case Aim::kFenced: done = driver_->fence(FenceDepth::kOrder, fence_within); break;
     case Aim::kStandby:
       done = goal.source.empty() || !is_store_
                  ? driver_->keep_standby(verb_within_)

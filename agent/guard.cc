@@ -27,18 +27,20 @@ bool holds(const std::deque<T>& former, const T& item) {
 
 }  // namespace
 
-Guard::Guard(std::string site, std::string peer, GuardRecord record, std::uint64_t incarnation,
-             Instant now, Duration kernel_rest)
-    : site_(std::move(site)), record_(std::move(record)), incarnation_(incarnation) {
+Guard::Guard(Start start)
+    : site_(std::move(start.site)),
+      record_(std::move(start.record)),
+      incarnation_(start.incarnation) {
   CHECK(incarnation_ != 0);
-  if (!peer.empty()) record_.peer = std::move(peer);
+  if (!start.peer.empty()) record_.peer = std::move(start.peer);
+  const Instant now = start.now;
   // Also with an empty record: it may have been lost.
   promise_.assumed(now, record_.widest);
   long_until_ = late_until_ = now + promise_length(record_.widest);
   owed_epoch_ = record_.reign.epoch;
   prepare_until_ = now + kPrepareRest;
-  if (record_.role == Role::kPrimary && kernel_rest > Duration::zero()) {
-    from_kernel_ = Lease{now + kernel_rest, kernel_rest > record_.lease};
+  if (record_.role == Role::kPrimary && start.kernel_rest > Duration::zero()) {
+    from_kernel_ = Lease{now + start.kernel_rest, start.kernel_rest > record_.lease};
   }
 }
 
@@ -101,37 +103,30 @@ Verdict Guard::on_renewal(const PrepareRenewal& renewal, Duration prepare_ttl, I
 
 // --- What we hold.
 
-// The lease that this vouch gives, or the reason in `verdict`.
-std::optional<Lease> Guard::granted(const Vouch& vouch, const std::string& run, Vouches& seen,
-                                    Verdict& verdict, Instant now) const {
+// Whether this vouch counts; `seen` is then brought up to date, and grant() gives the lease.
+Verdict Guard::take(const Vouch& vouch, const std::string& run, Vouches& seen, Instant now) const {
   if (!reigns(vouch.reign)) {
-    verdict.reason = "vouches for a reign that is not ours";
-    return std::nullopt;
+    return {false, false, false, "vouches for a reign that is not ours"};
   }
   if (run == seen.run ? vouch.number <= seen.number : holds(seen.former, run)) {
-    verdict.reason = "older than a vouch already received";
-    return std::nullopt;
+    return {false, false, false, "older than a vouch already received"};
   }
-  auto lease = grant(vouch.token, vouch.lease, incarnation_, now);
-  if (!lease) {
-    verdict.reason = "its token is of another run or of the future";
-    return std::nullopt;
+  if (!grant(vouch.token, vouch.lease, incarnation_, now)) {
+    return {false, false, false, "its token is of another run or of the future"};
   }
-  lease->lone = vouch.lone;
   if (run != seen.run) {
     if (!seen.run.empty()) remember(seen.former, seen.run);
     seen.run = run;
   }
   seen.number = vouch.number;
-  verdict.accepted = true;
-  return lease;
+  return {true, false, false, ""};
 }
 
 Verdict Guard::on_monitor_vouch(const Vouch& vouch, const std::string& run, Instant now) {
-  Verdict verdict;
-  const auto lease = granted(vouch, run, monitor_, verdict, now);
-  if (!lease) return verdict;
-  from_monitor_ = *lease;
+  const Verdict verdict = take(vouch, run, monitor_, now);
+  if (!verdict.accepted) return verdict;
+  from_monitor_ = *grant(vouch.token, vouch.lease, incarnation_, now);
+  from_monitor_.lone = vouch.lone;
   // What the kernel set still held may have been a longer vouch of the monitor's, and from this
   // reply on it counts on the new one alone.
   from_kernel_ = {};
@@ -139,13 +134,9 @@ Verdict Guard::on_monitor_vouch(const Vouch& vouch, const std::string& run, Inst
 }
 
 Verdict Guard::on_peer_vouch(const Vouch& vouch, const std::string& run, Instant now) {
-  Verdict verdict;
-  if (vouch.lone) {
-    verdict.reason = "a peer gives no lone lease";
-    return verdict;
-  }
-  const auto lease = granted(vouch, run, peer_vouches_, verdict, now);
-  if (lease) from_peer_ = *lease;
+  if (vouch.lone) return {false, false, true, "a peer gives no lone lease"};
+  const Verdict verdict = take(vouch, run, peer_vouches_, now);
+  if (verdict.accepted) from_peer_ = *grant(vouch.token, vouch.lease, incarnation_, now);
   return verdict;
 }
 

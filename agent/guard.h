@@ -68,11 +68,17 @@ struct GuardSight {
 
 class Guard {
  public:
-  // `peer` is the other site's name; "" takes that of the record, and is learned where it has none.
-  // A run begins at `now`: promises are assumed (amnesia is a promise). `kernel_rest`: what is left
-  // of the lease in the kernel set, when this site was in power and the set lives.
-  Guard(std::string site, std::string peer, GuardRecord record, std::uint64_t incarnation,
-        Instant now, Duration kernel_rest);
+  // How a run begins. Promises are assumed at `now` (amnesia is a promise).
+  struct Start {
+    std::string site;
+    std::string peer;  // The other site's name; "" takes the record's, or is learned.
+    GuardRecord record;
+    std::uint64_t incarnation = 0;
+    Instant now{0};
+    // What is left of the lease in the kernel set, when this site was in power and the set lives.
+    Duration kernel_rest{0};
+  };
+  explicit Guard(Start start);
 
   const GuardRecord& record() const { return record_; }
 
@@ -164,8 +170,7 @@ class Guard {
     std::uint64_t number = 0;
     std::deque<std::string> former;
   };
-  std::optional<Lease> granted(const Vouch& vouch, const std::string& run, Vouches& seen,
-                               Verdict& verdict, Instant now) const;
+  Verdict take(const Vouch& vouch, const std::string& run, Vouches& seen, Instant now) const;
   Vouches monitor_;
   Vouches peer_vouches_;
 

@@ -33,8 +33,8 @@ ServiceRunner::ServiceRunner(Parts parts)
     : parts_(std::move(parts)),
       applier_(parts_.settings.name, std::move(parts_.drivers), parts_.stop_units_after,
                *parts_.clock),
-      guard_(parts_.site, "", parts_.record, parts_.incarnation, parts_.clock->now(),
-             parts_.kernel_rest) {
+      guard_({parts_.site, "", parts_.record, parts_.incarnation, parts_.clock->now(),
+              parts_.kernel_rest}) {
   deadman_.configured = parts_.settings.deadman.has_value();
   if (parts_.kernel_rest > Duration::zero()) applier_.leave_units();
 }

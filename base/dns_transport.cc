@@ -198,10 +198,10 @@ std::string DnsEndpoint::text() const {
                                            : fmt::format("[{}]:{}", ip, port);
 }
 
-Result<DnsPlace> parse_host_port(std::string_view text, std::uint16_t default_port) {
+Result<DnsHost> parse_host_port(std::string_view text, std::uint16_t default_port) {
   const Error bad{ErrorCode::kInvalid,
                   fmt::format("\"{}\" is not \"address:port\" or \"name:port\"", printable(text))};
-  DnsPlace out{std::string(text), default_port};
+  DnsHost out{std::string(text), default_port};
   std::string_view port;
   if (text.starts_with('[')) {
     const auto end = text.find(']');

@@ -22,11 +22,11 @@ struct DnsEndpoint {
 };
 
 // "192.0.2.53:53", "[2001:db8::53]:53", "2001:db8::53", "ns1.example.test:53": host and port.
-struct DnsPlace {
+struct DnsHost {
   std::string host;
   std::uint16_t port = 53;
 };
-Result<DnsPlace> parse_host_port(std::string_view text, std::uint16_t default_port);
+Result<DnsHost> parse_host_port(std::string_view text, std::uint16_t default_port);
 // The same where the host must be an address.
 Result<DnsEndpoint> parse_endpoint(std::string_view text, std::uint16_t default_port = 53);
 

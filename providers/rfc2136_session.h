@@ -16,7 +16,7 @@ namespace pointsman {
 
 struct Rfc2136Settings {
   std::string provider;  // Its name in the configuration, for messages.
-  DnsPlace server;
+  DnsHost server;
   TsigKey key;
   Duration timeout = 5s;                 // The longest wait for one answer.
   std::vector<DnsEndpoint> authorities;  // Instead of those that the zone names.

@@ -151,6 +151,7 @@ StoreReport MysqlDriver::report(Duration within) {
   report.errant = to_text(errant_of(state->binlog_state, state->server_id, state->applied));
   report.detail = !state->applier_error.empty() ? state->applier_error : state->io_error;
   if (state->sources > 1) report.detail = "follows several sources";
+  if (report.detail.empty() && !state->strict) report.detail = "gtid_strict_mode is off";
   return report;
 }
 

@@ -1,6 +1,6 @@
 #include <fmt/format.h>
 
-#include <charconv>
+#include <algorithm>
 #include <thread>
 
 #include "agent/drivers/mysql_driver.h"
@@ -13,6 +13,10 @@ namespace pointsman {
 namespace {
 
 constexpr Duration kLook = 10ms;  // Between two looks at a server that is working.
+// While the source is waited for no other verb can run, a promotion least of all: follow() gives up
+// early and is called again.
+constexpr Duration kCompareWithin = 2s;
+constexpr Duration kConnectWithin = 1s;
 
 std::string named(const char* before, const MysqlState& state, const char* after) {
   const std::string name = state.connection.empty() ? "" : sql_quote(state.connection) + " ";
@@ -25,6 +29,14 @@ Result<void> refuse_several(const MysqlState& state) {
   if (state.sources <= 1) return {};
   return {ErrorCode::kConflict,
           fmt::format("mysql: follows {} sources; one is what this agent can move", state.sources)};
+}
+
+Result<void> refuse_errant(const MysqlState& state) {
+  if (!state.replica()) return {};
+  const auto errant = errant_of(state.binlog_state, state.server_id, state.applied);
+  if (errant.empty()) return {};
+  return {ErrorCode::kConflict,
+          "mysql: this replica holds writes of its own, up to " + to_text(errant)};
 }
 
 bool idle(const MysqlState& state) {
@@ -55,8 +67,8 @@ Result<void> MysqlDriver::promote(Duration within) {
   auto state = read_state(deadline);
   if (!state) return state.error();
   RETURN_IF_ERROR(need_privileges(true, deadline));
-  if (state->replica()) RETURN_IF_ERROR(leave_source(*state, deadline));
   if (state->semi_sync_source) RETURN_IF_ERROR(stand_alone(deadline));
+  if (state->replica()) RETURN_IF_ERROR(leave_source(*state, deadline));
   if (!state->read_only) return {};
   return open_writes(deadline);
 }
@@ -149,16 +161,18 @@ Result<void> MysqlDriver::follow(const FollowTarget& target, Duration within) {
   RETURN_IF_ERROR(refuse_several(*state));
   RETURN_IF_ERROR(need_privileges(true, deadline));
   if (!state->read_only) RETURN_IF_ERROR(close_writes(deadline));
+  RETURN_IF_ERROR(refuse_errant(*state));
   const bool there = state->host == source->host && state->port == source->port &&
                      state->using_gtid == "Slave_Pos" && state->applier && state->receiving();
   if (!there) {
     // Read again: what was being written when the door closed counts.
     state = read_state(deadline);
     if (!state) return state.error();
-    RETURN_IF_ERROR(refuse_divergence(*state, *endpoint, deadline));
+    const Instant compared = std::min(deadline, system_clock().now() + kCompareWithin);
+    RETURN_IF_ERROR(refuse_divergence(*state, *endpoint, compared));
     RETURN_IF_ERROR(start_following(*state, *source, deadline));
   }
-  return wait_until_following(deadline);
+  return wait_until_following(std::min(deadline, system_clock().now() + kConnectWithin));
 }
 
 Result<void> MysqlDriver::refuse_divergence(const MysqlState& own, const Endpoint& source,

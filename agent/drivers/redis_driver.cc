@@ -15,6 +15,10 @@ namespace pointsman {
 namespace {
 
 constexpr Duration kLook = 10ms;  // Between two looks at a server that is working.
+// While the source is waited for no other verb can run, a promotion least of all: follow() gives up
+// early and is called again.
+constexpr Duration kCompareWithin = 2s;
+constexpr Duration kConnectWithin = 1s;
 
 Liveness liveness_of(const Error& error) {
   switch (error.code) {
@@ -228,8 +232,8 @@ Result<void> RedisDriver::refuse_empty(const State& state) const {
   if (keys_of(state.info) > 0 || memory_.data_id.empty() || memory_.data_id == id) return {};
   return {ErrorCode::kConflict,
           fmt::format("redis at {}: empty, though this site held keys of history {}: its source "
-                      "came back empty and was copied",
-                      settings_.address, memory_.data_id)};
+                      "came back empty and was copied (if that was meant, remove {})",
+                      settings_.address, memory_.data_id, memory_file_)};
 }
 
 Result<void> RedisDriver::drain(Instant deadline) {
@@ -261,13 +265,12 @@ Result<void> RedisDriver::promote(Duration within) {
             fmt::format("redis at {}: its data set is not complete yet", settings_.address)};
   }
   RETURN_IF_ERROR(refuse_empty(*state));
-  if (state->replica()) {
-    RETURN_IF_ERROR(drain(deadline));
-    RETURN_IF_ERROR(command({"REPLICAOF", "NO", "ONE"}, deadline));
-  }
-  // Also an operator's 1 goes: the pair's other half is gone, and no write would be taken.
+  if (state->replica()) RETURN_IF_ERROR(drain(deadline));
+  // Also an operator's 1 goes: the pair's other half is gone, and no write would be taken. Before
+  // leaving the source, so that one command opens and a crash leaves it shut or open, never stuck.
   clients_killed_ = false;
   if (state->min_replicas != 0) RETURN_IF_ERROR(set("min-replicas-to-write", 0, deadline));
+  if (state->replica()) RETURN_IF_ERROR(command({"REPLICAOF", "NO", "ONE"}, deadline));
   state = read_state(deadline);
   if (!state) return state.error();
   if (!state->replica() && state->writable()) return {};
@@ -292,13 +295,14 @@ Result<void> RedisDriver::follow(const FollowTarget& target, Duration within) {
       state = read_state(deadline);
       if (!state) return state.error();
     }
-    RETURN_IF_ERROR(refuse_divergence(*state, target, deadline));
+    const Instant compared = std::min(deadline, system_clock().now() + kCompareWithin);
+    RETURN_IF_ERROR(refuse_divergence(*state, target, compared));
     if (!settings_.password.empty()) {
       RETURN_IF_ERROR(command({"CONFIG", "SET", "masterauth", settings_.password}, deadline));
     }
     RETURN_IF_ERROR(command({"REPLICAOF", source->host, std::to_string(source->port)}, deadline));
   }
-  return wait_until_following(*source, deadline);
+  return wait_until_following(*source, std::min(deadline, system_clock().now() + kConnectWithin));
 }
 
 Result<void> RedisDriver::refuse_divergence(const State& own, const FollowTarget& target,

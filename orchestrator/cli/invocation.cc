@@ -128,9 +128,9 @@ void Reader::add_views() {
   service(add("explain", "Every gate: would it move now, why not, how long would it take"), true);
   auto& history = add("history", "Moves and decisions, with reasons and times, oldest first");
   service(history, false);
-  history.add_option("--limit", in_.limit, "The last N")
+  history.add_option("--limit", in_.limit, "The last N decisions, and the last N moves")
       ->type_name("N")
-      ->check(CLI::Range(1, 10000))
+      ->check(CLI::Range(1, 1000))
       ->capture_default_str();
   history.add_flag("--verify", in_.verify, "Check the hash chain of the whole journal");
 }

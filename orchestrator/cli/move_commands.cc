@@ -141,7 +141,7 @@ int conclude(const Session& session, const Answer& answer) {
   const Json* plan = answer.body.find("plan");
   if (plan != nullptr && plan->is_object()) {
     session.print(dry_run_text(*plan, session.paint), *plan);
-    return plan->string_or("outcome") == "failed" ? kExitFailed : kExitDone;
+    return exit_of_dry_run(*plan);
   }
   return session.print(shown(answer.body.string_or("text", "Done.")) + "\n", answer.body);
 }
@@ -157,7 +157,7 @@ int run_failover(const Session& session) {
                                      "terminal",
                         "give --yes to move without asking, or --dry-run to see what it would do");
   }
-  const Answer explain = session.control.get(service_path(session) + "/explain");
+  const Answer explain = session.control.get(service_path(session) + "/explain?by=operator");
   if (!explain.ok()) return session.fail(session.with_names(explain.failure));
   const Failure problem = force_problem(asked, explain.body);
   if (!problem.text.empty()) return session.fail(problem);
@@ -166,10 +166,10 @@ int run_failover(const Session& session) {
 
   const Answer services = session.control.get("/api/v1/services");
   if (!services.ok()) return session.fail(services.failure);
-  const MovePlan plan = plan_of(asked, explain.body, services.body);
+  const Told told{explain.body, services.body};
+  const MovePlan plan = plan_of(asked, told);
   if (!asked.json) {
-    terminal.out << plan_text(plan, asked, explain.body, services.body, session.paint)
-                 << std::flush;
+    terminal.out << plan_text(plan, asked, told, session.paint) << std::flush;
   }
   if (asks && !confirmed(session, plan.to.empty() ? plan.service : plan.to)) {
     return session.fail(kExitFailed, "not confirmed: nothing was done");

@@ -15,6 +15,8 @@ namespace {
 constexpr std::array<std::string_view, 6> kNotAsked = {"mode",    "held",    "hold-down",
                                                        "ceiling", "breaker", "witness"};
 
+bool never_forced(const std::string& gate) { return gate == "leader" || gate == "adopted"; }
+
 bool forced(const Invocation& asked, const std::string& gate) {
   return std::find(asked.force.begin(), asked.force.end(), gate) != asked.force.end();
 }
@@ -27,7 +29,7 @@ std::vector<Cell> consequence(const Invocation& asked, const std::string& gate) 
   if (gate == "fence" && !asked.assert_off.empty()) {
     return {{"answered by --assert-off", Tone::kDoubt}};
   }
-  if (gate == "leader") return {{"refuses, and cannot be overridden", Tone::kBad}};
+  if (never_forced(gate)) return {{"refuses, and cannot be overridden", Tone::kBad}};
   return {{"refuses (--force " + gate + " overrides it)", Tone::kBad}};
 }
 
@@ -76,7 +78,8 @@ std::string loss_line(const MovePlan& plan, const Json& services, const Paint& p
 
 }  // namespace
 
-MovePlan plan_of(const Invocation& asked, const Json& explain, const Json& services) {
+MovePlan plan_of(const Invocation& asked, const Told& told) {
+  const auto& [explain, services] = told;
   MovePlan plan;
   plan.service = asked.service;
   const Json* service = service_named(services, asked.service);
@@ -91,8 +94,9 @@ MovePlan plan_of(const Invocation& asked, const Json& explain, const Json& servi
   return plan;
 }
 
-std::string plan_text(const MovePlan& plan, const Invocation& asked, const Json& explain,
-                      const Json& services, const Paint& paint) {
+std::string plan_text(const MovePlan& plan, const Invocation& asked, const Told& told,
+                      const Paint& paint) {
+  const auto& [explain, services] = told;
   std::string text = paint(Tone::kStrong, fmt::format("Failover of {}: {} -> {}", plan.service,
                                                       plan.from.empty() ? "?" : plan.from,
                                                       plan.to.empty() ? "?" : plan.to)) +
@@ -120,9 +124,10 @@ Failure force_problem(const Invocation& asked, const Json& explain) {
   std::vector<std::string> known;
   for (const Json& gate : explain.array_or_empty("gates")) known.push_back(gate.string_or("name"));
   for (const std::string& gate : asked.force) {
-    if (gate == "leader") {
-      return {kExitUsage, "invalid", "leader", "--force leader: this gate cannot be overridden",
-              "ask the monitor that leads"};
+    if (never_forced(gate)) {
+      return {kExitUsage, "invalid", gate,
+              fmt::format("--force {}: this gate cannot be overridden", gate),
+              gate == "leader" ? "ask the monitor that leads" : "pointsman adopt comes first"};
     }
     if (std::find(known.begin(), known.end(), gate) != known.end()) continue;
     const std::string near = nearest_word(gate, known);

@@ -16,11 +16,17 @@ struct MovePlan {
   double expected_s = 0;  // 0: not known.
 };
 
-MovePlan plan_of(const Invocation& asked, const Json& explain, const Json& services);
+// What the daemon told.
+struct Told {
+  const Json& explain;
+  const Json& services;
+};
+
+MovePlan plan_of(const Invocation& asked, const Told& told);
 
 // From where to where, how long, what may be lost, which gates are shut and what that means here.
-std::string plan_text(const MovePlan& plan, const Invocation& asked, const Json& explain,
-                      const Json& services, const Paint& paint);
+std::string plan_text(const MovePlan& plan, const Invocation& asked, const Told& told,
+                      const Paint& paint);
 
 // A gate that --force names and that cannot be overridden, or does not exist; no failure: text "".
 Failure force_problem(const Invocation& asked, const Json& explain);

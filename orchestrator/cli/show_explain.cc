@@ -52,7 +52,9 @@ std::string explain_text(const Json& answer, const Paint& paint) {
     }
   } else {
     text += paint(Tone::kDoubt, "would not move now");
-    if (!shut.empty()) {
+    if (shut.empty()) {
+      text += paint(Tone::kPlain, ": the primary is not held to be down");
+    } else {
       text += paint(Tone::kPlain, fmt::format(": the gate{} {} {} shut", shut.size() > 1 ? "s" : "",
                                               listed(shut), shut.size() > 1 ? "are" : "is"));
     }

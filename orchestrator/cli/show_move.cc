@@ -43,6 +43,14 @@ std::string members_text(const Json& object) {
   return text;
 }
 
+std::string refusal_text(const Json& move, const std::string& name) {
+  std::string text = "It would be refused by the gate " + name;
+  for (const Json& gate : move.array_or_empty("gates")) {
+    if (gate.string_or("name") == name) text += ": " + gate.string_or("reason");
+  }
+  return text;
+}
+
 std::string lost_text(const Json& move, const Paint& paint) {
   const Json* lost = move.find("lost");
   if (lost == nullptr || lost->is_null()) return "";
@@ -103,7 +111,9 @@ std::string dry_run_text(const Json& move, const Paint& paint) {
   for (const Json& step : move.array_or_empty("steps")) {
     text += "\n" + paint(Tone::kStrong, step.string_or("name"));
     const std::string detail = step.string_or("detail");
-    if (!detail.empty()) text += paint(Tone::kPlain, ": " + detail);
+    const bool failed = step.string_or("state") == "failed";
+    if (failed) text += paint(Tone::kBad, " would fail");
+    if (!detail.empty()) text += paint(failed ? Tone::kBad : Tone::kPlain, ": " + detail);
     const Json* took = step.find("took_s");
     if (took != nullptr && took->is_number()) {
       text += paint(Tone::kDim, " (" + shown_seconds(took->as_number()) + ")");
@@ -114,11 +124,20 @@ std::string dry_run_text(const Json& move, const Paint& paint) {
     }
   }
   text += "\n";
-  const std::string reason = move.string_or("reason");
-  if (move.string_or("outcome") == "failed") {
-    text += paint(Tone::kBad, "It would fail: " + reason) + "\n";
-  }
+  const double expected = move.number_or("expected_s", 0);
+  if (expected > 0) text += paint(Tone::kPlain, "About " + shown_seconds(expected) + ".") + "\n";
+  const std::string gate = move.string_or("refused_by");
+  if (!gate.empty()) text += paint(Tone::kBad, refusal_text(move, gate)) + "\n";
   return text + lost_text(move, paint) + commands_text(move, paint);
+}
+
+Exit exit_of_dry_run(const Json& move) {
+  if (!move.string_or("refused_by").empty()) return kExitRefused;
+  if (move.string_or("outcome") == "failed") return kExitFailed;
+  for (const Json& step : move.array_or_empty("steps")) {
+    if (step.string_or("state") == "failed") return kExitFailed;
+  }
+  return kExitDone;
 }
 
 std::string outcome_text(const Json& move, const Paint& paint) {

@@ -98,6 +98,19 @@ std::vector<Cell> store_row(const Json& site, const Json& store) {
           {store.string_or("detail"), Tone::kDim}};
 }
 
+// What a site is trying and failing to do, and what ails its replication.
+std::string troubles(const Json& site, const Paint& paint) {
+  std::string text;
+  const Json* replication = site.find("replication");
+  for (const std::string& trouble :
+       {site.string_or("trouble"),
+        replication != nullptr ? replication->string_or("problem") : std::string()}) {
+    if (trouble.empty()) continue;
+    text += "  " + paint(Tone::kDoubt, site.string_or("name") + ": " + trouble) + "\n";
+  }
+  return text;
+}
+
 std::string sites_text(const Json& service, bool whole, const Paint& paint) {
   std::vector<std::vector<Cell>> rows = {{{"SITE", Tone::kDim},
                                           {"VERDICT", Tone::kDim},
@@ -114,33 +127,43 @@ std::string sites_text(const Json& service, bool whole, const Paint& paint) {
       stores.push_back(store_row(site, store));
   }
   std::string text = laid_out(rows, paint, 2);
+  for (const Json& site : service.array_or_empty("sites")) text += troubles(site, paint);
   if (whole && !stores.empty())
     text += paint(Tone::kDim, "  stores") + "\n" + laid_out(stores, paint, 4);
   return text;
 }
 
+std::string server_line(const Json& server) {
+  const auto values = texts_of(server, "values");
+  const std::string problem = server.string_or("problem");
+  const std::string name = server.string_or("server");
+  if (!server.bool_or("answered", true)) {
+    return fmt::format("{} does not answer{}{}", name, problem.empty() ? "" : ": ", problem);
+  }
+  return fmt::format("{} says {}", name, values.empty() ? "nothing" : listed(values));
+}
+
 std::string record_line(const Json& record, const Paint& paint) {
   const auto& servers = record.array_or_empty("servers");
   std::int64_t agree = 0;
-  double oldest = 0;
+  double oldest = record.number_or("age_s", 0);
   std::string others;
+  const std::string problem = record.string_or("problem");
+  if (!problem.empty()) others += "          " + paint(Tone::kDoubt, problem) + "\n";
   for (const Json& server : servers) {
     oldest = std::max(oldest, server.number_or("age_s", 0));
     if (server.bool_or("agrees")) {
       ++agree;
       continue;
     }
-    const auto values = texts_of(server, "values");
-    others += paint(Tone::kDoubt, fmt::format("          {} says {}", server.string_or("server"),
-                                              values.empty() ? "nothing" : listed(values))) +
-              "\n";
+    others += "          " + paint(Tone::kDoubt, server_line(server)) + "\n";
   }
   const auto values = texts_of(record, "values");
   std::string text = paint(Tone::kDim, "  record  ") +
                      paint(Tone::kPlain, fmt::format("{} {} {}: ", record.string_or("name"),
                                                      record.string_or("type"),
-                                                     values.empty() ? "nothing" : listed(values)));
-  if (servers.empty()) return text + paint(Tone::kDoubt, "no server asked yet") + "\n";
+                                                     values.empty() ? "not read" : listed(values)));
+  if (servers.empty()) return text + paint(Tone::kDoubt, "no server asked yet") + "\n" + others;
   const auto total = static_cast<std::int64_t>(servers.size());
   text += paint(agree == total ? Tone::kGood : Tone::kDoubt,
                 fmt::format("{} of {} agree", agree, counted(total, "server", "servers")));

@@ -29,6 +29,9 @@ std::string move_text(const Json& move, double expected_s, const Paint& paint);
 // The exact writes of a dry run, step by step.
 std::string dry_run_text(const Json& move, const Paint& paint);
 
+// Done, failed when a step would fail, refused when a gate would refuse it.
+Exit exit_of_dry_run(const Json& move);
+
 // "failover of im-api: hz -> sh".
 std::string move_title(const Json& move);
 

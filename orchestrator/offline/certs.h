@@ -32,7 +32,7 @@ Result<std::vector<std::string>> certs_issue(const std::string& folder,
                                              const std::vector<std::string>& names, bool renew);
 
 // What a certificate says of itself.
-struct CertificateFacts {
+struct IdentityFacts {
   std::vector<std::string> names;  // DNS subject alternative names.
   std::string not_after;           // "2029-02-25T10:00:00Z"
   std::int64_t seconds_left = 0;   // Negative: expired.
@@ -40,7 +40,7 @@ struct CertificateFacts {
   bool authority = false;
 };
 // The first certificate of a PEM file.
-Result<CertificateFacts> read_certificate(const std::string& file);
+Result<IdentityFacts> read_identity(const std::string& file);
 
 // Whether `cert_file` was signed by an authority of `ca_file` and `key_file` belongs to it.
 // kRefused says in plain words what does not fit.

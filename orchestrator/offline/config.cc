@@ -1,6 +1,7 @@
 #include "orchestrator/offline/config.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <utility>
@@ -99,6 +100,10 @@ void read_web(ConfigTable table, MonitorReading& reading) {
     reading.warn(table, "listen",
                  "reachable from other hosts without TLS: tokens travel in the clear");
   }
+  if (place && !loopback && web.hosts.empty()) {
+    reading.warn(table, "hosts",
+                 "is empty: only requests for localhost and the loopback addresses are answered");
+  }
   table.finish();
   reading.config.web = std::move(web);
 }
@@ -127,8 +132,12 @@ void read_provider(ConfigTable table, const std::string& name, MonitorReading& r
     for (const std::string& type : types) all += (all.empty() ? "" : " | ") + type;
     table.complain("type", all, "is missing");
   }
-  if (table.has("authorities")) reading.authorities[name] = table.texts("authorities");
+  const std::vector<std::string> authorities = table.texts("authorities");
   provider.options = table.all_texts();
+  if (!authorities.empty()) {
+    reading.authorities[name] = authorities;
+    provider.options["authorities"] = fmt::format("{}", fmt::join(authorities, ", "));
+  }
   reading.config.providers.push_back(std::move(provider));
 }
 

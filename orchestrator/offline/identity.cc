@@ -41,11 +41,11 @@ std::string written_time(const ASN1_TIME* time) {
 
 }  // namespace
 
-Result<CertificateFacts> read_certificate(const std::string& file) {
+Result<IdentityFacts> read_identity(const std::string& file) {
   const auto certificate = certificate_from(file);
   if (!certificate) return certificate.error();
   X509* held = certificate->get();
-  CertificateFacts facts;
+  IdentityFacts facts;
   facts.names = dns_names(held);
   facts.not_after = written_time(X509_get0_notAfter(held));
   int days = 0;

@@ -5,8 +5,8 @@
 #include <algorithm>
 #include <atomic>
 #include <functional>
-#include <map>
 #include <memory>
+#include <system_error>
 #include <thread>
 #include <utility>
 
@@ -26,8 +26,9 @@ PreflightItem failed(std::string name, const Error& error) {
   return {std::move(name), false, false, printable(error.message)};
 }
 
-void ask_record(Provider& provider, const ServiceSettings& service, const RecordSettings& record,
-                Duration within, Items& items) {
+Items ask_record(Provider& provider, const ServiceSettings& service, const RecordSettings& record,
+                 Duration within) {
+  Items items;
   const RecordKey key{record.zone, record.name, record.type};
   const std::string name = fmt::format("{} {}", key.name, key.type);
   const auto sound = provider.preflight(key, within);
@@ -38,7 +39,7 @@ void ask_record(Provider& provider, const ServiceSettings& service, const Record
   const auto live = provider.read(key, within);
   if (!live) {
     items.push_back(failed("record " + name, live.error()));
-    return;
+    return items;
   }
   items.push_back(judge_record(service, record, *live, provider.limits()));
   std::vector<std::string> servers = record.authorities;
@@ -46,13 +47,14 @@ void ask_record(Provider& provider, const ServiceSettings& service, const Record
     auto found = provider.authorities(key, within);
     if (!found) {
       items.push_back(failed("authoritative answers " + name, found.error()));
-      return;
+      return items;
     }
     servers = *std::move(found);
   }
   std::vector<AuthorityAnswer> answers;
   for (const std::string& server : servers) answers.push_back(ask_authority(server, key, within));
   items.push_back(judge_authorities(*live, answers));
+  return items;
 }
 
 // One provider at a time answers one question at a time; different ones are asked together.
@@ -66,7 +68,9 @@ Items ask_provider(const MonitorConfig& config, const ProviderSettings& settings
     for (const RecordSettings& record : service.records) {
       if (record.provider != settings.name) continue;
       used = true;
-      ask_record(**provider, service, record, within, items);
+      for (PreflightItem& item : ask_record(**provider, service, record, within)) {
+        items.push_back(std::move(item));
+      }
     }
   }
   if (!used) {
@@ -111,7 +115,7 @@ Items ask_agent(const MonitorConfig& config, const AgentQuestion& question, Dura
 PreflightItem judge_certificate(const std::string& file) {
   PreflightItem item;
   item.name = "certificate " + file;
-  const auto facts = read_certificate(file);
+  const auto facts = read_identity(file);
   if (!facts) return failed(item.name, facts.error());
   const std::int64_t days = facts->seconds_left / kDay;
   if (facts->seconds_left <= 0) {
@@ -157,7 +161,11 @@ Items run_all(const std::vector<Task>& tasks, int at_once) {
   };
   std::vector<std::thread> workers;
   const std::size_t count = std::min(tasks.size(), static_cast<std::size_t>(std::max(at_once, 1)));
-  for (std::size_t k = 1; k < count; ++k) workers.emplace_back(work);
+  try {
+    for (std::size_t k = 1; k < count; ++k) workers.emplace_back(work);
+  } catch (const std::system_error&) {
+    // No more threads to be had: those there are, this one at least, do all of it.
+  }
   work();
   for (std::thread& worker : workers) worker.join();
   Items all;

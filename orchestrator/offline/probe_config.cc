@@ -91,7 +91,8 @@ void check_url(ConfigTable& table, const ProbeSpec& shape, const ServiceSettings
   }
   const bool v4 = rest.rfind("{address}", 0) == 0;
   const bool v6 = rest.rfind("{address6}", 0) == 0 || rest.rfind("[{address6}]", 0) == 0;
-  if (!v4 && !v6) {
+  const std::string scheme = canonical_host(shape.url.substr(0, raw));
+  if ((!v4 && !v6) || (scheme != "http" && scheme != "https")) {
     table.complain("url", kAllowed);
     return;
   }

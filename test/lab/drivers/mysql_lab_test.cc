@@ -87,6 +87,9 @@ TEST_CASE("mysql: errant writes of a standby are seen") {
   CHECK(pair.caught_up());
   pair.b.sql("INSERT INTO d.t (v) VALUES (7)");
   CHECK(pair.at_b->report(2s).errant == "0-12-3");
+  const auto followed = pair.at_b->follow({pair.a.address()}, 5s);
+  REQUIRE_FALSE(followed.ok());
+  CHECK(followed.error().code == ErrorCode::kConflict);
 }
 
 TEST_CASE("mysql: a fence ends every client that could write, the mighty too, but no replica") {
@@ -316,6 +319,15 @@ TEST_CASE("mysql: an old primary follows the new one, unless it holds writes of 
     const auto followed = pair.at_a->follow({pair.b.address()}, 2s);
     REQUIRE_FALSE(followed.ok());
     CHECK(followed.error().code == ErrorCode::kUnavailable);
+  }
+  SUBCASE("the source hangs: other verbs do not wait for long") {
+    pair.b.process().freeze();
+    const Timed took;
+    const auto followed = pair.at_a->follow({pair.b.address()}, 15s);
+    REQUIRE_FALSE(followed.ok());
+    CHECK(followed.error().code == ErrorCode::kTimeout);
+    CHECK(took.ms() < 3000);
+    pair.b.process().thaw();
   }
 }
 

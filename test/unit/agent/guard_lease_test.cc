@@ -1,4 +1,4 @@
-#include "guard_scene.h"
+#include "test/unit/agent/guard_scene.h"
 
 #include <doctest/doctest.h>
 
@@ -59,8 +59,8 @@ TEST_CASE("a vouch never begins a reign") {
 
 TEST_CASE("a new reign ends the leases of the former one") {
   Pair pair;
-  pair.monitor_vouches(pair.hz, 1, at(1s), at(1s), 24h, true);
-  pair.tell(Verb::kPromote, pair.hz, 2, "hz", at(1s));
+  pair.monitor_vouches_lone(pair.hz, 1, at(1s));
+  pair.tell(Verb::kPromote, pair.hz, {2, "hz", at(1s)});
   CHECK_EQ(pair.hz.level(at(1s)), "closed");
   CHECK_FALSE(pair.hz.guard().lone(at(1s)));
 }
@@ -99,7 +99,7 @@ TEST_CASE("the standby vouches for the reign of its peer, and for one reign at a
   // A site in power, or one whose peer is not, vouches for nobody.
   pair.hz_hears_sh(at(1s));
   CHECK_FALSE(pair.hz.guard().vouch_for_peer(3s, at(1s)).vouch.has_value());
-  pair.tell(Verb::kFence, pair.hz, 2, "sh", at(2s));
+  pair.tell(Verb::kFence, pair.hz, {2, "sh", at(2s)});
   pair.sh_hears_hz(at(2s));
   CHECK_FALSE(pair.sh.guard().vouch_for_peer(3s, at(2s)).vouch.has_value());
 }
@@ -107,15 +107,15 @@ TEST_CASE("the standby vouches for the reign of its peer, and for one reign at a
 TEST_CASE("the fence acknowledgement of the peer ends our promise to it") {
   Pair pair;
   REQUIRE(pair.sh_vouches(at(1s)));
-  pair.tell(Verb::kPrepare, pair.sh, 2, "sh", at(1s));
+  pair.tell(Verb::kPrepare, pair.sh, {2, "sh", at(1s)});
   const ServiceReport before = pair.hz.report(at(1s));
-  pair.tell(Verb::kFence, pair.hz, 2, "sh", at(1s));
+  pair.tell(Verb::kFence, pair.hz, {2, "sh", at(1s)});
   pair.sh_hears_hz(at(1s));
   CHECK_GT(pair.sh.guard().promise_end(), at(1s));  // Accepted is not read back.
   pair.hz.guard().on_fence_read_back(2);
   pair.sh_hears_hz(at(1s) + 1ms);
   CHECK_LE(pair.sh.guard().promise_end(), at(1s));
-  CHECK_EQ(pair.tell(Verb::kPromote, pair.sh, 2, "sh", at(1s) + 2ms),
+  CHECK_EQ(pair.tell(Verb::kPromote, pair.sh, {2, "sh", at(1s) + 2ms}),
            "yes, save: promoted in epoch 2; open with the first vouch");
   // A report from before, late: ignored.
   CHECK_EQ(line(pair.sh.guard().on_peer_report(before, at(2s))),
@@ -124,9 +124,9 @@ TEST_CASE("the fence acknowledgement of the peer ends our promise to it") {
 
 TEST_CASE("an old fence does not end the promise to a site that was re-crowned since") {
   Pair pair;
-  pair.tell(Verb::kFence, pair.hz, 2, "sh", at(1s));
+  pair.tell(Verb::kFence, pair.hz, {2, "sh", at(1s)});
   pair.hz.guard().on_fence_read_back(2);
-  pair.tell(Verb::kPromote, pair.hz, 3, "hz", at(1s));
+  pair.tell(Verb::kPromote, pair.hz, {3, "hz", at(1s)});
   REQUIRE(pair.sh_vouches(at(1s)));
   CHECK_EQ(pair.hz.report(at(1s)).fenced, 2U);
   pair.sh_hears_hz(at(2s));
@@ -152,28 +152,28 @@ TEST_CASE("amnesia is a promise: after a restart the widest terms are assumed") 
 TEST_CASE("a prepared standby that restarts stays prepared and bound by its promise") {
   Pair pair;
   REQUIRE(pair.sh_vouches(at(1s)));
-  pair.tell(Verb::kPrepare, pair.sh, 2, "sh", at(1s));
+  pair.tell(Verb::kPrepare, pair.sh, {2, "sh", at(1s)});
   pair.sh.restart(at(2s));
   pair.sh_hears_hz(at(2s));
   CHECK_FALSE(pair.sh.guard().vouch_for_peer(3s, at(2s)).vouch.has_value());
-  CHECK_EQ(pair.tell(Verb::kPromote, pair.sh, 2, "sh", at(3s)), "no: our promise ends in 3.5 s");
+  CHECK_EQ(pair.tell(Verb::kPromote, pair.sh, {2, "sh", at(3s)}), "no: our promise ends in 3.5 s");
   CHECK(pair.sh.guard().tick(at(12s)).save);
 }
 
 TEST_CASE("a former primary that hears of a higher reign is fenced by itself") {
   Pair pair;
-  pair.monitor_vouches(pair.hz, 1, at(0s), at(0s), 24h, true);
-  auto prepare = Pair::order(Verb::kPrepare, pair.sh, 2, "sh", at(1s));
+  pair.monitor_vouches_lone(pair.hz, 1, at(0s));
+  auto prepare = Pair::order(Verb::kPrepare, pair.sh, {2, "sh", at(1s)});
   prepare.asserted_off = true;
   pair.sh.order(prepare, at(1s));
-  auto promote = Pair::order(Verb::kPromote, pair.sh, 2, "sh", at(1s));
+  auto promote = Pair::order(Verb::kPromote, pair.sh, {2, "sh", at(1s)});
   promote.asserted_off = true;
   pair.sh.order(promote, at(1s));
   CHECK_EQ(pair.hz_hears_sh(at(2s)), "yes, save, ALARM: sh is in power in epoch 2");
   CHECK_EQ(pair.hz.level(at(2s)), "fenced");
   CHECK_EQ(pair.hz.guard().lease_until(), Instant{0});
   // Then it is told by order, finds it done, and vouches for the new reign.
-  CHECK_EQ(pair.tell(Verb::kFence, pair.hz, 2, "sh", at(3s)), "yes: fence accepted already");
+  CHECK_EQ(pair.tell(Verb::kFence, pair.hz, {2, "sh", at(3s)}), "yes: fence accepted already");
   CHECK(pair.hz.guard().on_fence_read_back(2).accepted);
   const auto out = pair.hz.guard().vouch_for_peer(3s, at(3s));
   REQUIRE(out.vouch.has_value());
@@ -199,13 +199,14 @@ TEST_CASE("an agent without a role that knows the reign vouches, and touches not
            "yes, save: hz is in power in epoch 1");
   CHECK_EQ(lost.level(at(1s)), "untouched");
   CHECK(lost.guard().vouch_for_peer(3s, at(1s)).vouch.has_value());
-  CHECK_EQ(pair.tell(Verb::kAdopt, lost, 1, "hz", at(1s)), "yes, save: hz is in power in epoch 1");
+  CHECK_EQ(pair.tell(Verb::kAdopt, lost, {1, "hz", at(1s)}),
+           "yes, save: hz is in power in epoch 1");
   CHECK_EQ(lost.level(at(1s)), "standby");
 }
 
 TEST_CASE("the record survives the disk whole, and a broken one is no record") {
   Pair pair;
-  pair.tell(Verb::kPrepare, pair.sh, 2, "sh", at(1s));
+  pair.tell(Verb::kPrepare, pair.sh, {2, "sh", at(1s)});
   pair.sh.guard().on_monitor_counter(18446744073709551615U);
   const auto text = pair.sh.record().to_json().dump();
   const auto back = GuardRecord::from_json(*Json::parse(text));

@@ -1,4 +1,4 @@
-#include "guard_scene.h"
+#include "test/unit/agent/guard_scene.h"
 
 #include <doctest/doctest.h>
 
@@ -8,7 +8,7 @@ using namespace pointsman::scene;
 TEST_CASE("first run: an agent that never reigned touches nothing, then adopts") {
   Agent hz("hz", "sh", at(0s));
   CHECK_EQ(hz.level(at(0s)), "untouched");
-  auto adopt = Pair::order(Verb::kAdopt, hz, 1, "hz", at(1s));
+  auto adopt = Pair::order(Verb::kAdopt, hz, {1, "hz", at(1s)});
   CHECK_EQ(hz.order(adopt, at(1s)),
            "no: only a first run whose stores are writable may be adopted before the other site "
            "acknowledged its fence");
@@ -25,15 +25,16 @@ TEST_CASE("first run: an agent that never reigned touches nothing, then adopts")
   CHECK_EQ(hz.level(at(4s)), "closed");  // And the repeated order grants nothing more.
 
   Agent sh("sh", "hz", at(0s));
-  CHECK_EQ(Pair().tell(Verb::kPrepare, sh, 2, "sh", at(1s)), "no: this agent was not adopted yet");
-  CHECK_EQ(Pair().tell(Verb::kAdopt, sh, 5000, "hz", at(1s)),
+  CHECK_EQ(Pair().tell(Verb::kPrepare, sh, {2, "sh", at(1s)}),
+           "no: this agent was not adopted yet");
+  CHECK_EQ(Pair().tell(Verb::kAdopt, sh, {5000, "hz", at(1s)}),
            "yes, save: hz is in power in epoch 5000");
   CHECK_EQ(sh.level(at(1s)), "standby");
 }
 
 TEST_CASE("an order counts only when it is addressed here, in sequence and fresh") {
   Pair pair;
-  auto order = Pair::order(Verb::kPrepare, pair.sh, 2, "sh", at(0s));
+  auto order = Pair::order(Verb::kPrepare, pair.sh, {2, "sh", at(0s)});
   order.site = "hz";
   CHECK_EQ(pair.sh.order(order, at(1s)), "no: addressed to hz, this is sh");
   order.site = "sh";
@@ -58,18 +59,18 @@ TEST_CASE("an order counts only when it is addressed here, in sequence and fresh
 
 TEST_CASE("numbers only grow, and an equal number with another id is somebody else's") {
   Pair pair;
-  CHECK_EQ(pair.tell(Verb::kPrepare, pair.sh, 1002, "sh", at(1s)),
+  CHECK_EQ(pair.tell(Verb::kPrepare, pair.sh, {1002, "sh", at(1s)}),
            "no, ALARM: epoch 1002 is more than 1000 above 1, the highest seen");
-  CHECK_EQ(pair.tell(Verb::kPrepare, pair.sh, 5, "sh", at(1s)),
+  CHECK_EQ(pair.tell(Verb::kPrepare, pair.sh, {5, "sh", at(1s)}),
            "yes, save: prepared; vouching stopped");
-  CHECK_EQ(pair.tell(Verb::kPrepare, pair.sh, 4, "sh", at(1s)),
+  CHECK_EQ(pair.tell(Verb::kPrepare, pair.sh, {4, "sh", at(1s)}),
            "no: epoch 4 is below 5, the highest seen");
-  auto other = Pair::order(Verb::kPromote, pair.sh, 5, "sh", at(1s));
+  auto other = Pair::order(Verb::kPromote, pair.sh, {5, "sh", at(1s)});
   other.reign.id = "ffffffffffffffff";
   other.old_fenced = true;
   CHECK_EQ(pair.sh.order(other, at(1s)),
            "no, ALARM: epoch 5 is reign 0000000000000023 here, not ffffffffffffffff");
-  other = Pair::order(Verb::kPromote, pair.sh, 5, "sh", at(1s));
+  other = Pair::order(Verb::kPromote, pair.sh, {5, "sh", at(1s)});
   other.move = "another";
   other.old_fenced = true;
   CHECK_EQ(pair.sh.order(other, at(1s)), "no, ALARM: epoch 5 belongs to move move-5, not another");
@@ -78,7 +79,7 @@ TEST_CASE("numbers only grow, and an equal number with another id is somebody el
 
 TEST_CASE("prepare: the gates that only the standby itself can hold") {
   Pair pair;
-  auto prepare = Pair::order(Verb::kPrepare, pair.sh, 2, "sh", at(1s));
+  auto prepare = Pair::order(Verb::kPrepare, pair.sh, {2, "sh", at(1s)});
   GuardSight sight;
   sight.peer_seen_up = true;
   prepare.automatic = true;
@@ -86,9 +87,9 @@ TEST_CASE("prepare: the gates that only the standby itself can hold") {
   sight.peer_seen_up = false;
   sight.replication_refusal = "mysql: applier not running";
   CHECK_EQ(pair.sh.order(prepare, at(1s), sight), "no: mysql: applier not running");
-  CHECK_EQ(pair.tell(Verb::kPrepare, pair.sh, 2, "hz", at(1s)),
+  CHECK_EQ(pair.tell(Verb::kPrepare, pair.sh, {2, "hz", at(1s)}),
            "no: prepare names hz as the site to come");
-  CHECK_EQ(pair.tell(Verb::kPrepare, pair.hz, 2, "hz", at(1s)), "no: this site is in power");
+  CHECK_EQ(pair.tell(Verb::kPrepare, pair.hz, {2, "hz", at(1s)}), "no: this site is in power");
   CHECK_EQ(pair.sh.record().highest, 1U);  // A refusal uses no number up.
   prepare.replication_forced = true;
   prepare.automatic = false;
@@ -99,9 +100,9 @@ TEST_CASE("prepare: the gates that only the standby itself can hold") {
 
 TEST_CASE("prepare is refused while a lone lease may be held") {
   Pair pair;
-  pair.monitor_vouches(pair.hz, 1, at(0s), at(0s), 24h, true);
+  pair.monitor_vouches_lone(pair.hz, 1, at(0s));
   pair.sh_hears_hz(at(1s));
-  CHECK_EQ(pair.tell(Verb::kPrepare, pair.sh, 2, "sh", at(1s)),
+  CHECK_EQ(pair.tell(Verb::kPrepare, pair.sh, {2, "sh", at(1s)}),
            "no: the site in power holds a lone lease");
   // A short vouch replaces it, and the site says so.
   pair.monitor_vouches(pair.hz, 1, at(1s), at(1s));
@@ -109,7 +110,7 @@ TEST_CASE("prepare is refused while a lone lease may be held") {
   CHECK_EQ(pair.hz.guard().lease_until(), at(4s));
   // That word counts when it answers our own poll, not when it may have been on its way for long.
   pair.sh.guard().on_peer_report(pair.hz.report(at(1500ms)), at(1500ms), false);
-  CHECK_EQ(pair.tell(Verb::kPrepare, pair.sh, 2, "sh", at(1500ms)),
+  CHECK_EQ(pair.tell(Verb::kPrepare, pair.sh, {2, "sh", at(1500ms)}),
            "no: the site in power holds a lone lease");
   pair.sh_hears_hz(at(2s));
   // Left alone by the monitor for longer than a lease, its last word is too old.
@@ -117,12 +118,12 @@ TEST_CASE("prepare is refused while a lone lease may be held") {
   const std::string untold =
       "no: the site in power has not told us since we were last out of touch whether it holds a "
       "lone lease";
-  CHECK_EQ(pair.tell(Verb::kPrepare, pair.sh, 2, "sh", at(6s)), untold);
+  CHECK_EQ(pair.tell(Verb::kPrepare, pair.sh, {2, "sh", at(6s)}), untold);
   pair.sh_hears_hz(at(6s));
   pair.sh.restart(at(7s));
   pair.sh.guard().on_monitor_poll(3s, at(7s));
-  CHECK_EQ(pair.tell(Verb::kPrepare, pair.sh, 2, "sh", at(7s)), untold);
-  auto asserted = Pair::order(Verb::kPrepare, pair.sh, 2, "sh", at(7s));
+  CHECK_EQ(pair.tell(Verb::kPrepare, pair.sh, {2, "sh", at(7s)}), untold);
+  auto asserted = Pair::order(Verb::kPrepare, pair.sh, {2, "sh", at(7s)});
   asserted.asserted_off = true;
   CHECK_EQ(pair.sh.order(asserted, at(7s)), "yes, save: prepared; vouching stopped");
 }
@@ -130,24 +131,24 @@ TEST_CASE("prepare is refused while a lone lease may be held") {
 TEST_CASE("a prepare runs out durably, and its number is burnt") {
   Pair pair;
   REQUIRE(pair.sh_vouches(at(1s)));
-  pair.tell(Verb::kPrepare, pair.sh, 2, "sh", at(1s));
+  pair.tell(Verb::kPrepare, pair.sh, {2, "sh", at(1s)});
   CHECK(pair.sh.guard().on_renewal({reign(2), "move-2"}, 10s, at(10s)).accepted);
   CHECK_FALSE(pair.sh.guard().on_renewal({reign(3), "move-2"}, 10s, at(11s)).accepted);
   CHECK_FALSE(pair.sh.guard().tick(at(19999ms)).save);
   CHECK_EQ(line(pair.sh.guard().tick(at(20s))),
            "yes, save: prepare of epoch 2 ran out and is void");
   CHECK_EQ(pair.sh.report(at(20s)).voided, reign(2));
-  auto promote = Pair::order(Verb::kPromote, pair.sh, 2, "sh", at(20s));
+  auto promote = Pair::order(Verb::kPromote, pair.sh, {2, "sh", at(20s)});
   promote.old_fenced = true;
   CHECK_EQ(pair.sh.order(promote, at(20s)), "no: this move was voided here");
-  CHECK_EQ(pair.tell(Verb::kPrepare, pair.sh, 2, "sh", at(20s)), "no: this move was voided here");
+  CHECK_EQ(pair.tell(Verb::kPrepare, pair.sh, {2, "sh", at(20s)}), "no: this move was voided here");
   CHECK(pair.sh_vouches(at(20s)));  // For the former reign, again.
 }
 
 TEST_CASE("a promote order that comes after the prepare ran out finds it void") {
   Pair pair;
-  pair.tell(Verb::kPrepare, pair.sh, 2, "sh", at(1s));
-  auto promote = Pair::order(Verb::kPromote, pair.sh, 2, "sh", at(11s));
+  pair.tell(Verb::kPrepare, pair.sh, {2, "sh", at(1s)});
+  auto promote = Pair::order(Verb::kPromote, pair.sh, {2, "sh", at(11s)});
   promote.old_fenced = true;
   CHECK_EQ(pair.sh.order(promote, at(11s)), "no, save: this move was voided here");
   CHECK_FALSE(pair.sh.guard().on_renewal({reign(2), "move-2"}, 10s, at(11s)).accepted);
@@ -156,11 +157,11 @@ TEST_CASE("a promote order that comes after the prepare ran out finds it void") 
 TEST_CASE("promote waits for our own promise, or for the fence of the old site") {
   Pair pair;
   REQUIRE(pair.sh_vouches(at(1s)));
-  pair.tell(Verb::kPrepare, pair.sh, 2, "sh", at(1s));
-  CHECK_EQ(pair.tell(Verb::kPromote, pair.sh, 2, "sh", at(2s)), "no: our promise ends in 3.5 s");
-  CHECK_EQ(pair.tell(Verb::kPromote, pair.sh, 2, "sh", at(1s) + 4496ms),
+  pair.tell(Verb::kPrepare, pair.sh, {2, "sh", at(1s)});
+  CHECK_EQ(pair.tell(Verb::kPromote, pair.sh, {2, "sh", at(2s)}), "no: our promise ends in 3.5 s");
+  CHECK_EQ(pair.tell(Verb::kPromote, pair.sh, {2, "sh", at(1s) + 4496ms}),
            "no: our promise ends in 0.1 s");
-  CHECK_EQ(pair.tell(Verb::kPromote, pair.sh, 2, "sh", at(1s) + 4497ms),
+  CHECK_EQ(pair.tell(Verb::kPromote, pair.sh, {2, "sh", at(1s) + 4497ms}),
            "yes, save: promoted in epoch 2; open with the first vouch");
   // In power, and closed until a vouch for this very reign comes.
   CHECK_EQ(pair.sh.level(at(6s)), "closed");
@@ -168,8 +169,9 @@ TEST_CASE("promote waits for our own promise, or for the fence of the old site")
            "no: vouches for a reign that is not ours");
   CHECK_EQ(pair.monitor_vouches(pair.sh, 2, at(6s), at(6s)), "yes: ");
   CHECK_EQ(pair.sh.level(at(6s)), "promote");
-  CHECK_EQ(pair.tell(Verb::kPromote, pair.sh, 2, "sh", at(6s)), "yes: promotion accepted already");
-  CHECK_EQ(pair.tell(Verb::kVoid, pair.sh, 2, "sh", at(6s)),
+  CHECK_EQ(pair.tell(Verb::kPromote, pair.sh, {2, "sh", at(6s)}),
+           "yes: promotion accepted already");
+  CHECK_EQ(pair.tell(Verb::kVoid, pair.sh, {2, "sh", at(6s)}),
            "no: its promotion was accepted: only a fence in a higher number ends it");
 }
 
@@ -177,8 +179,8 @@ TEST_CASE("promote is at once after the old site acknowledged, or a person asser
   for (const bool fenced : {true, false}) {
     Pair pair;
     REQUIRE(pair.sh_vouches(at(1s)));
-    pair.tell(Verb::kPrepare, pair.sh, 2, "sh", at(1s));
-    auto promote = Pair::order(Verb::kPromote, pair.sh, 2, "sh", at(1s));
+    pair.tell(Verb::kPrepare, pair.sh, {2, "sh", at(1s)});
+    auto promote = Pair::order(Verb::kPromote, pair.sh, {2, "sh", at(1s)});
     (fenced ? promote.old_fenced : promote.asserted_off) = true;
     CHECK_EQ(pair.sh.order(promote, at(1s)),
              "yes, save: promoted in epoch 2; open with the first vouch");
@@ -187,11 +189,11 @@ TEST_CASE("promote is at once after the old site acknowledged, or a person asser
 
 TEST_CASE("promote without prepare, or for another move, is refused") {
   Pair pair;
-  auto promote = Pair::order(Verb::kPromote, pair.sh, 2, "sh", at(1s));
+  auto promote = Pair::order(Verb::kPromote, pair.sh, {2, "sh", at(1s)});
   promote.old_fenced = true;
   CHECK_EQ(pair.sh.order(promote, at(1s)), "no: not prepared for this reign and move");
-  pair.tell(Verb::kPrepare, pair.sh, 2, "sh", at(1s));
-  auto next = Pair::order(Verb::kPromote, pair.sh, 3, "sh", at(1s));
+  pair.tell(Verb::kPrepare, pair.sh, {2, "sh", at(1s)});
+  auto next = Pair::order(Verb::kPromote, pair.sh, {3, "sh", at(1s)});
   next.old_fenced = true;
   CHECK_EQ(pair.sh.order(next, at(1s)), "no: not prepared for this reign and move");
 }
@@ -200,11 +202,11 @@ TEST_CASE("fence ends a reign for good and is acknowledged only when read back")
   Pair pair;
   pair.monitor_vouches(pair.hz, 1, at(0s), at(0s));
   CHECK_EQ(pair.hz.level(at(1s)), "open");
-  CHECK_EQ(pair.tell(Verb::kFence, pair.hz, 2, "sh", at(1s)), "yes, save: fenced in epoch 2");
+  CHECK_EQ(pair.tell(Verb::kFence, pair.hz, {2, "sh", at(1s)}), "yes, save: fenced in epoch 2");
   CHECK_EQ(pair.hz.level(at(1s)), "fenced");
   CHECK_EQ(pair.hz.report(at(1s)).lease_rest, 0s);
   CHECK_EQ(pair.hz.report(at(1s)).fenced, 0U);
-  CHECK_EQ(pair.tell(Verb::kFence, pair.hz, 2, "sh", at(1s)), "yes: fence accepted already");
+  CHECK_EQ(pair.tell(Verb::kFence, pair.hz, {2, "sh", at(1s)}), "yes: fence accepted already");
   CHECK_FALSE(pair.hz.guard().on_fence_read_back(1).accepted);
   CHECK(pair.hz.guard().on_fence_read_back(2).accepted);
   CHECK_EQ(pair.hz.report(at(1s)).fenced, 2U);
@@ -215,16 +217,16 @@ TEST_CASE("fence ends a reign for good and is acknowledged only when read back")
   pair.hz.restart(at(2s), 2s);
   CHECK_EQ(pair.hz.level(at(2s)), "fenced");
   CHECK_EQ(pair.hz.report(at(2s)).fenced, 0U);
-  CHECK_EQ(pair.tell(Verb::kFence, pair.hz, 3, "hz", at(2s)),
+  CHECK_EQ(pair.tell(Verb::kFence, pair.hz, {3, "hz", at(2s)}),
            "no: a fence cannot name the site it fences as in power");
 }
 
 TEST_CASE("undo: the old site is re-crowned in a higher number without a wait") {
   Pair pair;
-  pair.tell(Verb::kPrepare, pair.sh, 2, "sh", at(1s));
-  pair.tell(Verb::kFence, pair.hz, 2, "sh", at(1s));
-  CHECK_EQ(pair.tell(Verb::kVoid, pair.sh, 2, "sh", at(2s)), "yes, save: epoch 2 is void here");
-  CHECK_EQ(pair.tell(Verb::kPromote, pair.hz, 3, "hz", at(2s)),
+  pair.tell(Verb::kPrepare, pair.sh, {2, "sh", at(1s)});
+  pair.tell(Verb::kFence, pair.hz, {2, "sh", at(1s)});
+  CHECK_EQ(pair.tell(Verb::kVoid, pair.sh, {2, "sh", at(2s)}), "yes, save: epoch 2 is void here");
+  CHECK_EQ(pair.tell(Verb::kPromote, pair.hz, {3, "hz", at(2s)}),
            "yes, save: re-crowned in epoch 3; open with the first vouch");
   CHECK_EQ(pair.hz.level(at(2s)), "closed");
   CHECK_EQ(pair.monitor_vouches(pair.hz, 3, at(2s), at(2s)), "yes: ");
@@ -232,26 +234,26 @@ TEST_CASE("undo: the old site is re-crowned in a higher number without a wait") 
   // The standby learns of it from the site itself, and vouches on.
   CHECK_EQ(pair.sh_hears_hz(at(2s)), "yes, save: hz is in power in epoch 3");
   CHECK(pair.sh_vouches(at(2s)));
-  CHECK_EQ(pair.tell(Verb::kFence, pair.hz, 2, "sh", at(2s)),
+  CHECK_EQ(pair.tell(Verb::kFence, pair.hz, {2, "sh", at(2s)}),
            "no: epoch 2 is below 3, the highest seen");
 }
 
 TEST_CASE("undo of an accepted promotion needs the fence of the site that accepted it") {
   Pair pair;
-  pair.tell(Verb::kPrepare, pair.sh, 2, "sh", at(1s));
-  pair.tell(Verb::kFence, pair.hz, 2, "sh", at(1s));
-  auto promote = Pair::order(Verb::kPromote, pair.sh, 2, "sh", at(1s));
+  pair.tell(Verb::kPrepare, pair.sh, {2, "sh", at(1s)});
+  pair.tell(Verb::kFence, pair.hz, {2, "sh", at(1s)});
+  auto promote = Pair::order(Verb::kPromote, pair.sh, {2, "sh", at(1s)});
   promote.old_fenced = true;
   pair.sh.order(promote, at(1s));
   pair.monitor_vouches(pair.sh, 2, at(1s), at(1s));
   // hz hears of the new reign, vouches for it, and is no longer simply the site of the last reign.
   CHECK_EQ(pair.hz_hears_sh(at(1s)), "yes, save: sh is in power in epoch 2");
   CHECK(pair.hz.guard().vouch_for_peer(3s, at(1s)).vouch.has_value());
-  CHECK_EQ(pair.tell(Verb::kPromote, pair.hz, 3, "hz", at(1s)),
+  CHECK_EQ(pair.tell(Verb::kPromote, pair.hz, {3, "hz", at(1s)}),
            "no: not prepared for this reign and move");
-  CHECK_EQ(pair.tell(Verb::kFence, pair.sh, 3, "hz", at(2s)), "yes, save: fenced in epoch 3");
+  CHECK_EQ(pair.tell(Verb::kFence, pair.sh, {3, "hz", at(2s)}), "yes, save: fenced in epoch 3");
   CHECK(pair.sh.guard().on_fence_read_back(3).accepted);
-  promote = Pair::order(Verb::kPromote, pair.hz, 3, "hz", at(2s));
+  promote = Pair::order(Verb::kPromote, pair.hz, {3, "hz", at(2s)});
   promote.old_fenced = true;
   CHECK_EQ(pair.hz.order(promote, at(2s)),
            "yes, save: re-crowned in epoch 3; open with the first vouch");
@@ -259,32 +261,32 @@ TEST_CASE("undo of an accepted promotion needs the fence of the site that accept
 
 TEST_CASE("a fence, late or early, in the number of a move keeps its promotion away") {
   Pair pair;
-  CHECK_EQ(pair.tell(Verb::kFence, pair.sh, 3, "hz", at(1s)), "yes, save: fenced in epoch 3");
+  CHECK_EQ(pair.tell(Verb::kFence, pair.sh, {3, "hz", at(1s)}), "yes, save: fenced in epoch 3");
   CHECK_EQ(pair.sh.level(at(1s)), "standby");  // Read-only as it was; replication goes on.
   CHECK(pair.sh.guard().on_fence_read_back(3).accepted);
-  CHECK_EQ(pair.tell(Verb::kPrepare, pair.sh, 3, "sh", at(1s)), "no: fenced in this number");
-  CHECK_EQ(pair.tell(Verb::kPrepare, pair.sh, 2, "sh", at(1s)),
+  CHECK_EQ(pair.tell(Verb::kPrepare, pair.sh, {3, "sh", at(1s)}), "no: fenced in this number");
+  CHECK_EQ(pair.tell(Verb::kPrepare, pair.sh, {2, "sh", at(1s)}),
            "no: epoch 2 is below 3, the highest seen");
   // A void that overtakes its prepare does the same.
-  CHECK_EQ(pair.tell(Verb::kVoid, pair.sh, 4, "sh", at(1s)), "yes, save: epoch 4 is void here");
-  CHECK_EQ(pair.tell(Verb::kPrepare, pair.sh, 4, "sh", at(1s)), "no: this move was voided here");
+  CHECK_EQ(pair.tell(Verb::kVoid, pair.sh, {4, "sh", at(1s)}), "yes, save: epoch 4 is void here");
+  CHECK_EQ(pair.tell(Verb::kPrepare, pair.sh, {4, "sh", at(1s)}), "no: this move was voided here");
 }
 
 TEST_CASE("follow makes a fenced site a standby, never a site in power") {
   Pair pair;
-  CHECK_EQ(pair.tell(Verb::kFollow, pair.hz, 2, "sh", at(1s)),
+  CHECK_EQ(pair.tell(Verb::kFollow, pair.hz, {2, "sh", at(1s)}),
            "no: this site is in power: fence it first");
-  pair.tell(Verb::kFence, pair.hz, 2, "sh", at(1s));
-  CHECK_EQ(pair.tell(Verb::kFollow, pair.hz, 2, "sh", at(1s)),
+  pair.tell(Verb::kFence, pair.hz, {2, "sh", at(1s)});
+  CHECK_EQ(pair.tell(Verb::kFollow, pair.hz, {2, "sh", at(1s)}),
            "yes, save: standby of sh in epoch 2");
   CHECK_EQ(pair.hz.level(at(1s)), "standby");
-  CHECK_EQ(pair.tell(Verb::kFollow, pair.hz, 2, "sh", at(1s)), "yes: follows already");
-  CHECK_EQ(pair.tell(Verb::kFollow, pair.hz, 3, "hz", at(1s)), "no: a site cannot follow itself");
+  CHECK_EQ(pair.tell(Verb::kFollow, pair.hz, {2, "sh", at(1s)}), "yes: follows already");
+  CHECK_EQ(pair.tell(Verb::kFollow, pair.hz, {3, "hz", at(1s)}), "no: a site cannot follow itself");
 }
 
 TEST_CASE("adoption by a person: the other site's fence counts, the end of promises does not") {
   Pair pair;
-  auto adopt = Pair::order(Verb::kAdopt, pair.sh, 2000, "sh", at(60s));
+  auto adopt = Pair::order(Verb::kAdopt, pair.sh, {2000, "sh", at(60s)});
   CHECK_EQ(pair.sh.order(adopt, at(60s)),
            "no: only a first run whose stores are writable may be adopted before the other site "
            "acknowledged its fence");
@@ -292,7 +294,7 @@ TEST_CASE("adoption by a person: the other site's fence counts, the end of promi
   CHECK_EQ(pair.sh.order(adopt, at(60s)), "yes, save: adopted: in power in epoch 2000");
   CHECK_EQ(pair.sh.level(at(60s)), "promote");
   // The site that reigned and hears that another is in power is fenced, not a standby.
-  CHECK_EQ(pair.tell(Verb::kAdopt, pair.hz, 2000, "sh", at(61s)),
+  CHECK_EQ(pair.tell(Verb::kAdopt, pair.hz, {2000, "sh", at(61s)}),
            "yes, save: sh is in power in epoch 2000");
   CHECK_EQ(pair.hz.level(at(61s)), "fenced");
 }

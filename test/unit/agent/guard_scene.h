@@ -26,14 +26,14 @@ class Agent {
   Agent(std::string site, std::string peer, Instant now)
       : site_(std::move(site)),
         peer_(std::move(peer)),
-        guard_(site_, peer_, GuardRecord{}, incarnation_, now, 0s) {
+        guard_({site_, peer_, GuardRecord{}, incarnation_, now, 0s}) {
     guard_.set_fence_bound(kFenceBoundArmed, true);
   }
 
   // The process dies and starts again; only the record is left, and what the kernel set holds.
   void restart(Instant now, Duration kernel_rest = 0s) {
     auto record = GuardRecord::from_json(guard_.record().to_json());
-    guard_ = Guard(site_, peer_, *record, ++incarnation_, now, kernel_rest);
+    guard_ = Guard({site_, peer_, *record, ++incarnation_, now, kernel_rest});
     guard_.set_fence_bound(kFenceBoundArmed, true);
   }
 
@@ -76,17 +76,22 @@ struct Pair {
   Pair() {
     GuardSight sight;
     sight.stores_writable = true;
-    hz.order(order(Verb::kAdopt, hz, 1, "hz", at(0s)), at(0s), sight);
-    sh.order(order(Verb::kAdopt, sh, 1, "hz", at(0s)), at(0s));
+    hz.order(order(Verb::kAdopt, hz, {1, "hz", at(0s)}), at(0s), sight);
+    sh.order(order(Verb::kAdopt, sh, {1, "hz", at(0s)}), at(0s));
     hz.guard().on_promotion_read_back(reign(1));
     hz.guard().on_monitor_poll(3s, at(0s));
     sh.guard().on_monitor_poll(3s, at(0s));
     sh_hears_hz(at(0s));
   }
 
-  // An order of the monitor with a token read at `read`.
-  static Order order(Verb verb, const Agent& to, std::uint64_t epoch, const std::string& power,
-                     Instant read) {
+  // An order of the monitor; its token was read at `read`.
+  struct Told {
+    std::uint64_t epoch;
+    std::string power;
+    Instant read;
+  };
+  static Order order(Verb verb, const Agent& to, const Told& told) {
+    const auto& [epoch, power, read] = told;
     Order order;
     order.run = "m1";
     order.sender = "monitor";
@@ -100,15 +105,16 @@ struct Pair {
     return order;
   }
 
-  std::string tell(Verb verb, Agent& to, std::uint64_t epoch, const std::string& power,
-                   Instant now) {
-    return to.order(order(verb, to, epoch, power, now), now);
+  std::string tell(Verb verb, Agent& to, const Told& told) {
+    return to.order(order(verb, to, told), told.read);
   }
 
   // The monitor vouches with a token read at `read`.
-  std::string monitor_vouches(Agent& to, std::uint64_t epoch, Instant read, Instant now,
-                              Duration lease = 3s, bool lone = false) {
-    return to.vouch({++vouches, reign(epoch), to.token(read), lease, lone}, now);
+  std::string monitor_vouches(Agent& to, std::uint64_t epoch, Instant read, Instant now) {
+    return to.vouch({++vouches, reign(epoch), to.token(read), 3s, false}, now);
+  }
+  std::string monitor_vouches_lone(Agent& to, std::uint64_t epoch, Instant now) {
+    return to.vouch({++vouches, reign(epoch), to.token(now), 24h, true}, now);
   }
 
   // sh polls hz and hears its report; the other way round.

@@ -72,6 +72,42 @@ TEST_CASE("a unit that always runs is only reported") {
   CHECK(driver->render("fence").empty());
 }
 
+TEST_CASE("systemd is read by its properties, and only what has ended counts as stopped") {
+  FileUnit unit;
+  // There is no systemd where tests run; what systemctl prints is its documented interface.
+  const std::string program = unit.folder + "/systemctl";
+  const auto says = [&](const std::string& load, const std::string& active, int pid) {
+    std::ofstream script(program);
+    script << "#!/bin/sh\n[ \"$1\" = show ] || exit 0\n"
+           << "echo LoadState=" << load << "\necho ActiveState=" << active
+           << "\necho SubState=x\necho MainPID=" << pid << "\n";
+    script.close();
+    std::filesystem::permissions(program, std::filesystem::perms::owner_all);
+  };
+  const std::string path = ::getenv("PATH");
+  ::setenv("PATH", (unit.folder + ":" + path).c_str(), 1);
+  UnitSettings settings;
+  settings.name = "im-api.service";
+  const auto driver = make_unit_driver(settings);
+  says("loaded", "active", 42);
+  CHECK(driver->report(5s).liveness == Liveness::kUp);
+  says("loaded", "inactive", 0);
+  CHECK(driver->report(5s).liveness == Liveness::kStopped);
+  CHECK(driver->fence(FenceDepth::kOrder, 5s).ok());
+  says("loaded", "failed", 42);  // Its main process is still there.
+  CHECK(driver->report(5s).liveness == Liveness::kUnknown);
+  CHECK_FALSE(driver->fence(FenceDepth::kOrder, 200ms).ok());
+  says("loaded", "deactivating", 42);
+  CHECK(driver->report(5s).liveness == Liveness::kUnknown);
+  says("not-found", "inactive", 0);
+  const auto fenced = driver->fence(FenceDepth::kOrder, 5s);
+  REQUIRE_FALSE(fenced.ok());
+  CHECK(fenced.error().code == ErrorCode::kNotFound);
+  CHECK(driver->render("fence") ==
+        std::vector<std::string>{"systemctl --no-ask-password stop -- im-api.service"});
+  ::setenv("PATH", path.c_str(), 1);
+}
+
 TEST_CASE("a hook gets the order, and its failure says why") {
   FileUnit unit;
   const std::string got = unit.folder + "/got";

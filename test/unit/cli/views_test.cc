@@ -132,12 +132,12 @@ TEST_CASE("explain: gates in a table, the shut ones named first") {
 }
 
 TEST_CASE("history: oldest first, moves where they began") {
-  CHECK(
-      history_text(parsed(canned::kHistory), kPlain) ==
-      R"(2026-11-22 03:04:01 UTC  (monitor)  operator pause done: kernel upgrade (by operator root via control socket)
-2026-11-22 03:04:02 UTC  failover of im-api: sh -> hz, done in 3.9 s: prepare 0.1 s, publish 3.0 s (failed); sh is down
-2026-11-22 03:04:03 UTC  im-api  decision suspect: 2 failed probes (epoch 3)
-)");
+  CHECK(history_text(parsed(canned::kHistory), kPlain) ==
+        "2026-11-22 03:04:01 UTC  (monitor)  operator pause done: kernel upgrade "
+        "(by operator root via control socket)\n"
+        "2026-11-22 03:04:02 UTC  failover of im-api: sh -> hz, done in 3.9 s: prepare 0.1 s, "
+        "publish 3.0 s (failed); sh is down\n"
+        "2026-11-22 03:04:03 UTC  im-api  decision suspect: 2 failed probes (epoch 3)\n");
   CHECK(history_text(parsed("{}"), kPlain) == "nothing has happened yet\n");
 }
 
@@ -167,6 +167,29 @@ TEST_CASE("a move: progress, outcome, exit code") {
   CHECK(exit_of(parsed(voided)) == kExitFailed);
   CHECK(holds(outcome_text(parsed(voided), kPlain), "nothing was promoted"));
   CHECK(exit_of(parsed("{}")) == kExitPartial);
+}
+
+TEST_CASE("a dry run tells what would fail, or refuse") {
+  std::string text = with(canned::kMoveDone, R"("outcome":"done")",
+                          R"("outcome":"dry-run","expected_s":3.9,"refused_by":"fence","gates":[
+                            {"name":"fence","open":false,"reason":"hz does not answer"}])");
+  CHECK(holds(dry_run_text(parsed(text), kPlain),
+              "About 3.9 s.\nIt would be refused by the gate fence: hz does not answer\n"));
+  CHECK(exit_of_dry_run(parsed(text)) == kExitRefused);
+  text = with(canned::kMoveDone, R"("state":"done","at_s":2.3)", R"("state":"failed")");
+  CHECK(holds(dry_run_text(parsed(text), kPlain), "promote would fail: mysql, redis"));
+  CHECK(exit_of_dry_run(parsed(text)) == kExitFailed);
+  CHECK(exit_of_dry_run(parsed(canned::kMoveDone)) == kExitDone);
+}
+
+TEST_CASE("status: servers that do not answer, sites in trouble") {
+  std::string text = with(canned::kServices, R"("agrees":false)",
+                          R"("agrees":false,"answered":false,"problem":"timed out")");
+  text = with(text, R"("lone":false)", R"("lone":false,"trouble":"mysql: access denied",
+              "replication":{"problem":"applier stopped"})");
+  const std::string told = status_text(parsed(text), "im-api", kPlain);
+  CHECK(holds(told, "          192.0.2.54:53 does not answer: timed out\n"));
+  CHECK(holds(told, "  hz: mysql: access denied\n  hz: applier stopped\n"));
 }
 
 TEST_CASE("a dry run shows each write, line by line, and claims nothing") {

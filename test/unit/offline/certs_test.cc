@@ -53,14 +53,14 @@ TEST_CASE("an authority signs identities that hold") {
   CHECK_EQ(mode_of(certs + "/hz.key"), 0600);
   CHECK(check_identity(certs + "/ca.pem", certs + "/hz.pem", certs + "/hz.key").ok());
 
-  const auto facts = read_certificate(certs + "/hz.pem");
+  const auto facts = read_identity(certs + "/hz.pem");
   REQUIRE(facts.ok());
   CHECK_EQ(facts->names, std::vector<std::string>{"hz"});
   CHECK_FALSE(facts->authority);
   CHECK_FALSE(facts->not_yet_valid);
   CHECK(facts->seconds_left > 824 * 86'400);
   CHECK(facts->seconds_left <= 825 * 86'400);
-  const auto ca = read_certificate(certs + "/ca.pem");
+  const auto ca = read_identity(certs + "/ca.pem");
   REQUIRE(ca.ok());
   CHECK(ca->authority);
   CHECK(ca->seconds_left > 3649LL * 86'400);
@@ -131,5 +131,5 @@ TEST_CASE("identities of another authority, or with another's key, do not hold")
   std::ofstream(one.file("ca.key")) << *read_file(other.file("ca.key"));
   CHECK_EQ(certs_issue(one.path(), {"bj"}, false).error().code, ErrorCode::kInvalid);
   std::ofstream(one.file("hz.pem")) << "no certificate";
-  CHECK_EQ(read_certificate(one.file("hz.pem")).error().code, ErrorCode::kInvalid);
+  CHECK_EQ(read_identity(one.file("hz.pem")).error().code, ErrorCode::kInvalid);
 }
