@@ -67,11 +67,17 @@ Json records_json(const ServiceSnapshot& shot, const ServiceOutside& outside) {
                                  {"agrees", agrees},
                                  {"problem", answer.problem}}));
     }
+    Json values = Json::array();
+    for (std::string_view rest = view.values; !rest.empty();) {
+      const auto end = std::min(rest.find(' '), rest.size());
+      values.push(rest.substr(0, end));
+      rest.remove_prefix(std::min(end + 1, rest.size()));
+    }
     records.push(
         Json::object({{"name", publisher.key().name},
                       {"type", publisher.key().type},
                       {"readable", view.readable},
-                      {"values", view.values},
+                      {"values", std::move(values)},
                       {"problem", view.problem},
                       {"age_s", view.at == Instant{0} ? Json() : Json(seconds(shot.at - view.at))},
                       {"servers", std::move(servers)}}));

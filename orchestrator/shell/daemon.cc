@@ -289,7 +289,7 @@ Result<void> Daemon::start(MonitorConfig config) {
   config_ = std::move(config);
   sender_ = config_.name;
   if (!config_.tls.cert_file.empty()) {
-    const auto facts = read_certificate(config_.tls.cert_file);
+    const auto facts = read_identity(config_.tls.cert_file);
     if (!facts.ok()) return facts.error();
     if (facts->names.empty()) {
       return {ErrorCode::kInvalid, config_.tls.cert_file + " carries no DNS name"};
