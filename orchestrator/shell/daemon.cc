@@ -285,68 +285,82 @@ Result<void> Daemon::start_servers() {
   return web_->start(web);
 }
 
-Result<void> Daemon::start(MonitorConfig config) {
-  config_ = std::move(config);
+Result<void> Daemon::find_sender() {
   sender_ = config_.name;
-  if (!config_.tls.cert_file.empty()) {
-    const auto facts = read_identity(config_.tls.cert_file);
-    if (!facts.ok()) return facts.error();
-    if (facts->names.empty()) {
-      return {ErrorCode::kInvalid, config_.tls.cert_file + " carries no DNS name"};
-    }
-    sender_ = facts->names.front();
+  if (config_.tls.cert_file.empty()) return {};
+  const auto facts = read_identity(config_.tls.cert_file);
+  if (!facts.ok()) return facts.error();
+  if (facts->names.empty()) {
+    return {ErrorCode::kInvalid, config_.tls.cert_file + " carries no DNS name"};
   }
-  RETURN_IF_ERROR(load_state());
-  RETURN_IF_ERROR(make_outside());
+  sender_ = facts->names.front();
+  return {};
+}
+
+void Daemon::make_machinery() {
   saver_ = std::make_unique<Saver>(clock_, *store_);
-  voucher_ = std::make_unique<Voucher>(
-      clock_, sender_, config_.tls,
-      [this](Voucher::Heard heard) {
-        const ServicePolicy& policy = outside_.at(heard.service).policy;
-        loop_->post({heard.service,
-                     AgentHeard{heard.site, view_of(policy, heard.report), heard.asked}, nullptr});
-      },
-      [this](const std::string& service, int site, std::string why) {
-        loop_->post({service, AgentSilent{site, std::move(why)}, nullptr});
-      });
-  if (dry_run_) voucher_->vouch_nothing();
-  const auto sink = [this](const std::string& service, decltype(Event::what) what) {
-    loop_->post({service, std::move(what), nullptr});
+  const auto on_heard = [this](const Voucher::Heard& heard) {
+    const ServicePolicy& policy = outside_.at(heard.service).policy;
+    loop_->post({heard.service, AgentHeard{heard.site, view_of(policy, heard.report), heard.asked},
+                 nullptr});
   };
+  const auto on_silent = [this](const std::string& service, int site, std::string why) {
+    loop_->post({service, AgentSilent{site, std::move(why)}, nullptr});
+  };
+  voucher_ =
+      std::make_unique<Voucher>(Voucher::Parts{clock_, sender_, config_.tls, on_heard, on_silent});
+  if (dry_run_) voucher_->vouch_nothing();
+  RealExecutor::Parts parts{clock_,
+                            outside_,
+                            *voucher_,
+                            config_.tls,
+                            sender_,
+                            [this](const std::string& service, decltype(Event::what) what) {
+                              loop_->post({service, std::move(what), nullptr});
+                            }};
   if (dry_run_) {
-    executor_ =
-        std::make_unique<DryExecutor>(clock_, outside_, *voucher_, config_.tls, sender_, sink);
+    executor_ = std::make_unique<DryExecutor>(std::move(parts));
   } else {
-    executor_ =
-        std::make_unique<RealExecutor>(clock_, outside_, *voucher_, config_.tls, sender_, sink);
+    executor_ = std::make_unique<RealExecutor>(std::move(parts));
   }
   loop_ = std::make_unique<Loop>(Loop::Parts{clock_, *executor_, *voucher_, *saver_,
                                              stored_.counter, config_.max_moves_at_once,
                                              config_.breaker_window, config_.name});
-  for (const ServiceSettings& service : config_.services) {
-    const ServicePolicy& policy = outside_.at(service.name).policy;
-    std::optional<KeptState> kept;
-    for (const auto& [name, text] : stored_.states) {
-      if (name != service.name) continue;
-      auto decoded = decode_state(policy, text, clock_.now());
-      if (!decoded.ok()) {
-        return {ErrorCode::kInvalid, "state of service " + name + ": " + decoded.error().message};
-      }
-      kept = std::move(*decoded);
+}
+
+Result<void> Daemon::add_service(const ServiceSettings& service) {
+  const ServicePolicy& policy = outside_.at(service.name).policy;
+  std::optional<KeptState> kept;
+  for (const auto& [name, text] : stored_.states) {
+    if (name != service.name) continue;
+    auto decoded = decode_state(policy, text, clock_.now());
+    if (!decoded.ok()) {
+      return {ErrorCode::kInvalid, "state of service " + name + ": " + decoded.error().message};
     }
-    VouchTerms terms;
-    terms.sites = {policy.sites[0].name, policy.sites[1].name};
-    terms.lease = policy.lease;
-    terms.lone_lease = policy.lone_lease;
-    terms.prepare_ttl = policy.prepare_ttl;
-    for (std::size_t k = 0; k < kSites; ++k) terms.witness[k] = witness_of(service, k);
-    terms.witness_version = version_of(terms.witness);
-    const Duration widest = kept ? std::max(kept->widest, policy.lease) : policy.lease;
-    voucher_->with([&](VouchBook& book) {
-      book.set_service(service.name, std::move(terms), widest, clock_.now());
-    });
-    loop_->add(policy, std::move(kept));
+    kept = std::move(*decoded);
   }
+  VouchTerms terms;
+  terms.sites = {policy.sites[0].name, policy.sites[1].name};
+  terms.lease = policy.lease;
+  terms.lone_lease = policy.lone_lease;
+  terms.prepare_ttl = policy.prepare_ttl;
+  for (std::size_t k = 0; k < kSites; ++k) terms.witness[k] = witness_of(service, k);
+  terms.witness_version = version_of(terms.witness);
+  const Duration widest = kept ? std::max(kept->widest, policy.lease) : policy.lease;
+  voucher_->with([&](VouchBook& book) {
+    book.set_service(service.name, std::move(terms), widest, clock_.now());
+  });
+  loop_->add(policy, std::move(kept));
+  return {};
+}
+
+Result<void> Daemon::start(MonitorConfig config) {
+  config_ = std::move(config);
+  RETURN_IF_ERROR(find_sender());
+  RETURN_IF_ERROR(load_state());
+  RETURN_IF_ERROR(make_outside());
+  make_machinery();
+  for (const ServiceSettings& service : config_.services) RETURN_IF_ERROR(add_service(service));
   loop_->start();
   start_probes();
   start_voucher();

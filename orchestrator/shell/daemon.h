@@ -39,7 +39,10 @@ class Daemon {
   void end();
 
  private:
+  Result<void> find_sender();
   Result<void> make_outside();
+  void make_machinery();
+  Result<void> add_service(const ServiceSettings& service);
   Result<void> load_state();
   Result<void> start_servers();
   void start_voucher();

@@ -35,14 +35,13 @@ std::string agent_key(const std::string& service, int site) {
 
 }  // namespace
 
-RealExecutor::RealExecutor(const Clock& clock, std::map<std::string, ServiceOutside>& outside,
-                           Voucher& voucher, TlsIdentity tls, std::string sender, Sink sink)
-    : clock_(clock),
-      outside_(outside),
-      voucher_(voucher),
-      tls_(std::move(tls)),
-      sender_(std::move(sender)),
-      sink_(std::move(sink)) {
+RealExecutor::RealExecutor(Parts parts)
+    : clock_(parts.clock),
+      outside_(parts.outside),
+      voucher_(parts.voucher),
+      tls_(std::move(parts.tls)),
+      sender_(std::move(parts.sender)),
+      sink_(std::move(parts.sink)) {
   for (const auto& [name, service] : outside_) {
     lanes_["ask/" + name] = std::make_unique<Lane>("ask-" + name);
     for (int site = 0; site < kSites; ++site) {
@@ -92,7 +91,7 @@ Result<OrderReply> RealExecutor::deliver(const std::string& service, const SendO
   auto reply = order_reply_from(*json);
   if (!reply.ok() || dry_run) return reply;
   const bool news = voucher_.with([&](VouchBook& book) {
-    return book.heard(service, order.site, reply->report, wire.sequence, clock_.now());
+    return book.heard({service, order.site, reply->report, wire.sequence}, clock_.now());
   });
   if (news) {
     sink_(service, AgentHeard{order.site, view_of(outside.policy, reply->report), asked});

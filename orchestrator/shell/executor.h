@@ -45,9 +45,15 @@ class RealExecutor : public Executor {
  public:
   using Sink = std::function<void(const std::string& service, decltype(Event::what))>;
 
-  // `outside` and `voucher` outlive the executor.
-  RealExecutor(const Clock& clock, std::map<std::string, ServiceOutside>& outside, Voucher& voucher,
-               TlsIdentity tls, std::string sender, Sink sink);
+  struct Parts {
+    const Clock& clock;
+    std::map<std::string, ServiceOutside>& outside;  // Outlives the executor, as the voucher does.
+    Voucher& voucher;
+    TlsIdentity tls;
+    std::string sender;
+    Sink sink;
+  };
+  explicit RealExecutor(Parts parts);
   ~RealExecutor() override;
 
   void start(const std::string& service, const Command& command) override;

@@ -140,6 +140,7 @@ void Loop::turn(Service& service, LoopEvent event, Instant now) {
           book.promise_end(service.policy.name, site);
     }
   });
+  service.flight.note(service.policy, input, now, parts_.clock.wall());
   decide(service, step(service.policy, service.state, input, now), std::move(event), now);
 }
 
@@ -230,6 +231,8 @@ std::uint64_t Loop::save(Service& service, const Decision& decision, Instant now
     }
     batch.journal.push_back(std::move(entry));
   }
+  // A decision keeps what was seen before it; while a move is on, each save keeps what came since.
+  if (!decision.journal.empty()) batch.flight = service.flight.take(service.policy.name, now);
   for (const auto* move : {&service.state.last_move, &service.state.move}) {
     if (!*move) continue;
     const Move& m = **move;

@@ -14,6 +14,7 @@
 #include "base/queue.h"
 #include "orchestrator/core/machine.h"
 #include "orchestrator/shell/executor.h"
+#include "orchestrator/shell/flight.h"
 #include "orchestrator/shell/saver.h"
 #include "orchestrator/shell/state_codec.h"
 
@@ -90,10 +91,11 @@ class Loop {
     ServiceState state;
     VouchWish vouch;     // In force or waiting for a save.
     Duration widest{0};  // Durable, or waiting to be.
+    Flight flight;
     std::uint64_t last_ticket = 0;
     std::deque<Waiting> waiting;
     Instant wake_at{0};
-    Instant around_at{0};        // When it was last told of its surroundings.
+    Instant around_at{0};  // When it was last told of its surroundings.
   };
 
   void run();

@@ -118,8 +118,8 @@ void VouchBook::address(Order& order, int site, Instant now) {
   to.vouched_epoch = std::max(to.vouched_epoch, order.reign.epoch);
 }
 
-bool VouchBook::heard(const std::string& service, int site, const ServiceReport& report,
-                      std::uint64_t sequence, Instant now) {
+bool VouchBook::heard(const SiteReply& reply, Instant now) {
+  const auto& [service, site, report, sequence] = reply;
   SiteBook& from = services_[service].sites.at(static_cast<std::size_t>(site));
   if (sequence <= from.last_sequence) return false;
   from.last_sequence = sequence;

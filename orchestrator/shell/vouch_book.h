@@ -27,6 +27,14 @@ struct VouchTerms {
   std::uint64_t witness_version = 0;
 };
 
+// A reply of the agent of `site` to the request numbered `sequence`.
+struct SiteReply {
+  const std::string& service;
+  int site = 0;
+  const ServiceReport& report;
+  std::uint64_t sequence = 0;
+};
+
 class VouchBook {
  public:
   // `run` is this run's random id.
@@ -56,10 +64,8 @@ class VouchBook {
   // its promise is made here.
   void address(Order& order, int site, Instant now);
 
-  // A reply to request `sequence`, sent at `sent`, received at `now`. False when it is older than
-  // one already noted.
-  bool heard(const std::string& service, int site, const ServiceReport& report,
-             std::uint64_t sequence, Instant now);
+  // A reply to a request of this run. False when it is older than one already noted.
+  bool heard(const SiteReply& reply, Instant now);
 
   Instant promise_end(const std::string& service, int site) const;
   bool knows_token(const std::string& service, int site) const;

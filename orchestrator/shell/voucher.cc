@@ -23,13 +23,12 @@ namespace {
 constexpr Duration kPollWithin = 500ms;
 }  // namespace
 
-Voucher::Voucher(const Clock& clock, std::string sender, TlsIdentity tls, OnHeard heard,
-                 OnSilent silent)
-    : clock_(clock),
-      sender_(std::move(sender)),
-      tls_(std::move(tls)),
-      heard_(std::move(heard)),
-      silent_(std::move(silent)),
+Voucher::Voucher(Parts parts)
+    : clock_(parts.clock),
+      sender_(std::move(parts.sender)),
+      tls_(std::move(parts.tls)),
+      heard_(std::move(parts.heard)),
+      silent_(std::move(parts.silent)),
       book_(random_id()) {}
 
 Voucher::~Voucher() { end(); }
@@ -105,7 +104,7 @@ void Voucher::poll_once(Poller& poller, HttpClient& client) {
       for (const auto& [service, site] : poller.agent.services) {
         if (service != report.service) continue;
         const bool news = with([&, name = service, at = site](VouchBook& book) {
-          return book.heard(name, at, report, request.sequence, now);
+          return book.heard({name, at, report, request.sequence}, now);
         });
         if (news) heard_({service, site, report, asked});
       }

@@ -39,9 +39,14 @@ class Voucher {
   using OnHeard = std::function<void(Heard)>;
   using OnSilent = std::function<void(const std::string& service, int site, std::string why)>;
 
-  // `sender` is the monitor's certificate name. Callbacks come on poller threads and must not
-  // block.
-  Voucher(const Clock& clock, std::string sender, TlsIdentity tls, OnHeard heard, OnSilent silent);
+  struct Parts {
+    const Clock& clock;
+    std::string sender;  // The monitor's certificate name.
+    TlsIdentity tls;
+    OnHeard heard;  // Both come on poller threads and must not block.
+    OnSilent silent;
+  };
+  explicit Voucher(Parts parts);
   ~Voucher();
   Voucher(const Voucher&) = delete;
   Voucher& operator=(const Voucher&) = delete;

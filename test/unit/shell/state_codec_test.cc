@@ -1,0 +1,91 @@
+#include "orchestrator/shell/state_codec.h"
+
+#include <doctest/doctest.h>
+
+using namespace pointsman;
+
+namespace {
+
+ServicePolicy policy() {
+  ServicePolicy policy;
+  policy.name = "im-api";
+  policy.sites = {SitePolicy{"hz", true}, SitePolicy{"sh", false}};
+  return policy;
+}
+
+KeptState busy() {
+  KeptState kept;
+  ServiceState& s = kept.state;
+  kept.widest = 24h;
+  s.phase = Phase::kPromoting;
+  s.reign = {41, "aaaa"};
+  s.primary = 0;
+  s.published = 0;
+  s.issued = 42;
+  s.hold = {true, "work on the line", "root", Instant{} + 900s};
+  s.restored = true;
+  s.restored_why = "why";
+  Move move;
+  move.id = "m-1";
+  move.kind = MoveKind::kFailover;
+  move.automatic = true;
+  move.actor = "pointsman";
+  move.from = 0;
+  move.to = 1;
+  move.reign = {42, "bbbb"};
+  move.former = {41, "aaaa"};
+  move.trigger = Instant{} + 100s;
+  move.begun = Instant{} + 102s;
+  move.steps = {{"prepare", StepState::kDone, Instant{} + 102s, Instant{} + 103s, "x"}};
+  move.timeline = {{Instant{} + 100s, "first failed probe"}};
+  move.forced = {"record"};
+  move.fence_left = true;
+  move.promote_left = true;
+  move.void_first = {40, "cccc"};
+  s.last_move = move;
+  s.move = move;
+  s.publish = PublishJob{1, {42, "bbbb"}, "m-1", Instant{} + 103s, {RecordProgress{}}};
+  s.publish->records[0].accepted = true;
+  s.fence = FenceJob{0, {42, "bbbb"}, "m-1", true};
+  s.automatic_moves = {Instant{} + 50s, Instant{} + 102s};
+  Evidence evidence;
+  evidence.at = Instant{} + 99s;
+  evidence.applier_running = true;
+  evidence.has_stores = true;
+  evidence.caught_up_age = 300ms;
+  evidence.peer_age = 200ms;
+  s.sites[1].evidence.push_back(evidence);
+  return kept;
+}
+
+}  // namespace
+
+TEST_CASE("what is durable comes back as it went") {
+  const KeptState before = busy();
+  const std::string text = encode_state(policy(), before);
+  const auto after = decode_state(policy(), text, Instant{} + 200s);
+  REQUIRE(after.ok());
+  CHECK_EQ(encode_state(policy(), *after), text);
+  CHECK_EQ(after->state.move->void_first, before.state.move->void_first);
+  CHECK(after->state.move->promote_left);
+  CHECK(after->state.fence->acknowledged);
+  CHECK_EQ(after->widest, 24h);
+  CHECK_EQ(*after->state.sites[1].evidence[0].caught_up_age, 300ms);
+}
+
+TEST_CASE("instants of a former boot become the present") {
+  const auto after = decode_state(policy(), encode_state(policy(), busy()), Instant{} + 10s);
+  REQUIRE(after.ok());
+  CHECK_EQ(after->state.automatic_moves.back(), Instant{} + 10s);
+  CHECK_EQ(after->state.move->begun, Instant{} + 10s);
+}
+
+TEST_CASE("a state of other sites, another version or no JSON is refused") {
+  ServicePolicy other = policy();
+  other.sites[0].name = "bj";
+  const std::string text = encode_state(policy(), busy());
+  CHECK_FALSE(decode_state(other, text, Instant{}).ok());
+  CHECK_FALSE(decode_state(policy(), "{", Instant{}).ok());
+  CHECK_FALSE(decode_state(policy(), R"({"version":2})", Instant{}).ok());
+  CHECK_FALSE(decode_state(policy(), R"({"version":1,"phase":"dancing"})", Instant{}).ok());
+}
