@@ -2,6 +2,7 @@
 //
 //   bench-probes            everything, about five minutes
 //   bench-probes --quick    without the search for the highest rate
+//   bench-probes --one pointsman|haproxy|blackbox TARGETS SECONDS    one line
 //
 // Every prober asks the same targets (addresses of loopback, one HTTP server in this process) once
 // a second each over fresh connections, as a process of its own; only that process is counted.
@@ -179,6 +180,15 @@ int main(int argc, char** argv) {
   if (words.size() == 5 && words[0] == "--engine") {
     return run_engine(
         {std::atoi(argv[2]), std::atoi(argv[3]), std::atoi(argv[4]), std::atoi(argv[5])});
+  }
+  if (words.size() == 4 && words[0] == "--one") {
+    AllTargets site;
+    const Start start = words[1] == "haproxy"    ? start_haproxy
+                        : words[1] == "blackbox" ? start_blackbox
+                                                 : start_pointsman;
+    const int targets = std::atoi(argv[3]);
+    print(argv[2], targets, measure(site, start, {targets, site.port(), 0, 0}, std::atof(argv[4])));
+    return 0;
   }
   const bool quick = !words.empty() && words[0] == "--quick";
   AllTargets site;

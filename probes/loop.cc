@@ -176,7 +176,7 @@ void ProbeLoop::on_event(std::uint64_t data, std::uint32_t events) {
   const auto slot = static_cast<std::uint32_t>(data);
   const bool current = slot < attempts_.size() && attempts_[slot].running &&
                        attempts_[slot].fd >= 0 && event_of(slot) == data;
-  if (current) on_writable(slot);
+  if (current) on_connected(slot, (events & (EPOLLERR | EPOLLHUP)) != 0);
 }
 
 std::uint64_t ProbeLoop::event_of(std::uint32_t slot) const {
@@ -345,10 +345,12 @@ void ProbeLoop::start(std::uint32_t target_slot) {
   }
 }
 
-void ProbeLoop::on_writable(std::uint32_t slot) {
+void ProbeLoop::on_connected(std::uint32_t slot, bool troubled) {
   Attempt& attempt = attempts_[slot];
   const Target& target = *targets_[attempt.target];
-  if (const auto failure = dial_failure(target.place, attempt.fd)) return finish(slot, *failure);
+  if (troubled) {
+    if (const auto failure = dial_failure(target.place, attempt.fd)) return finish(slot, *failure);
+  }
   if (!target.place.http) return finish(slot, ProbeReply{});
   const int fd = attempt.fd;
   attempt.fd = -1;

@@ -67,7 +67,7 @@ class ProbeLoop {
   bool wait();  // False when it is time to stop.
   void wake();
   void on_event(std::uint64_t data, std::uint32_t events);
-  void on_writable(std::uint32_t slot);
+  void on_connected(std::uint32_t slot, bool troubled);
   void take_finished();
   void run_timers();
   void run_timer(const Timer& timer);

@@ -20,13 +20,14 @@ std::string shown(std::string_view text) {
   return cut;
 }
 
-Observation observed(Outcome outcome, Duration took, std::string_view detail) {
-  return {outcome, outcome == Outcome::kUnknown ? Duration(0) : took, printable(detail)};
+// `detail` is of our own words; what the site said in it has gone through printable().
+Observation observed(Outcome outcome, Duration took, std::string detail) {
+  return {outcome, outcome == Outcome::kUnknown ? Duration(0) : took, std::move(detail)};
 }
 
 Observation failure(const Error& error, Duration took) {
   const bool ours = error.code == ErrorCode::kInternal;
-  return observed(ours ? Outcome::kUnknown : Outcome::kFail, took, error.message);
+  return observed(ours ? Outcome::kUnknown : Outcome::kFail, took, printable(error.message));
 }
 
 class TcpProbe final : public Probe {
@@ -69,17 +70,17 @@ class HttpProbe final : public Probe {
 
   Observation judge(const Result<ProbeReply>& reply, Duration took) const override {
     if (!reply) return failure(reply.error(), took);
-    const std::string status = fmt::format("{} from {}", reply->status, where_);
+    std::string status = fmt::format("{} from {}", reply->status, where_);
     const auto& wanted = spec_.expect_status;
     if (std::find(wanted.begin(), wanted.end(), reply->status) == wanted.end()) {
-      return observed(Outcome::kFail, took, status);
+      return observed(Outcome::kFail, took, std::move(status));
     }
     std::string complaint = against_certificate(*reply);
     if (complaint.empty()) complaint = against_body(*reply);
     if (!complaint.empty()) {
       return observed(Outcome::kFail, took, fmt::format("{}, but {}", status, complaint));
     }
-    return observed(Outcome::kPass, took, status);
+    return observed(Outcome::kPass, took, std::move(status));
   }
 
  private:

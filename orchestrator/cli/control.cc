@@ -58,13 +58,15 @@ Failure unreachable(const std::string& socket, const Error& error) {
   return failure;
 }
 
-Failure silent(const std::string& socket, bool may_have_acted, Duration within) {
+constexpr const char* kMayHaveActed =
+    "it may have acted on it: look at `pointsman status` before you ask again";
+
+Failure silent(const std::string& socket, bool changes, const Error& error) {
   Failure failure{kExitUnreachable, "unreachable", "", "", ""};
-  failure.text = fmt::format("pointsmand at {} took the request and did not answer within {}",
-                             socket, format_duration(within));
-  failure.hint = may_have_acted ? "it may have acted on it: look at `pointsman status` before you "
-                                  "ask again"
-                                : "look at: systemctl status pointsmand, journalctl -u pointsmand";
+  failure.text =
+      fmt::format("pointsmand took the request and gave no answer: {}: {}", socket, error.message);
+  failure.hint =
+      changes ? kMayHaveActed : "look at: systemctl status pointsmand, journalctl -u pointsmand";
   return failure;
 }
 
@@ -122,11 +124,11 @@ Answer Control::exchange(HttpClient& client, HttpRequest request, Duration withi
   const auto reply = client.exchange(request, within);
   if (!reply.ok()) {
     switch (reply.error().code) {
-      case ErrorCode::kTimeout: answer.failure = silent(socket_, changes, within); break;
+      case ErrorCode::kTimeout: answer.failure = silent(socket_, changes, reply.error()); break;
       case ErrorCode::kInvalid:
         answer.failure = {kExitFailed, "failed", "",
                           fmt::format("{}: {}", socket_, reply.error().message),
-                          "is that the control socket of pointsmand?"};
+                          changes ? kMayHaveActed : "is that the control socket of pointsmand?"};
         break;
       default: answer.failure = unreachable(socket_, reply.error());
     }

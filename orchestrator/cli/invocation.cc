@@ -125,6 +125,11 @@ void Reader::add_views() {
   auto& status = add("status", "Who is writable, by whose vouch, until when; sites, lag, record");
   service(status, false);
   status.add_flag("--watch", in_.watch, "Keep it fresh; without a terminal: print changes");
+  // For shell completion, and in no help: what may stand there, a line each.
+  auto& complete = add("complete", "");
+  complete.group("");
+  complete.add_option("KIND", in_.site)->required();
+  service(complete, false);
   service(add("explain", "Every gate: would it move now, why not, how long would it take"), true);
   auto& history = add("history", "Moves and decisions, with reasons and times, oldest first");
   service(history, false);

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "base/clock.h"
+#include "base/lease.h"
 #include "orchestrator/cli/run.h"
 #include "orchestrator/offline/certs.h"
 #include "orchestrator/offline/config.h"
@@ -39,6 +40,21 @@ Json worst_json(const ServiceSettings& service) {
                        {"rto_goal_s", seconds(service.rto_goal)}});
 }
 
+// The inequality that keeps two sites from both taking writes, with its numbers.
+std::string promise_line(const ServiceSettings& service, const Paint& paint) {
+  const auto promise = [&](Duration bound) {
+    return seconds(promise_length({service.lease, bound}));
+  };
+  return paint(Tone::kDim,
+               fmt::format("  {}: LEASE OVER = {:.3f} x lease {} + {:.2f} x fence bound {} + {} = "
+                           "{:.3f} s ({}: {:.3f} s)",
+                           service.name, (1 + kRho) / (1 - kRho), format_duration(service.lease),
+                           1 + kRho, format_duration(kFenceBoundArmed), format_duration(kEpsilon),
+                           promise(kFenceBoundArmed), format_duration(kFenceBoundUnarmed),
+                           promise(kFenceBoundUnarmed))) +
+         "\n";
+}
+
 std::string worst_text(const MonitorConfig& config, const Paint& paint) {
   if (config.services.empty()) return "";
   std::vector<std::vector<Cell>> rows = {{{"SERVICE", Tone::kDim},
@@ -64,10 +80,13 @@ std::string worst_text(const MonitorConfig& config, const Paint& paint) {
                     cell(service.rto_goal),
                     cell(worst.ttl)});
   }
-  return "\nA failover at its slowest, by these settings:\n" + laid_out(rows, paint, 2) +
-         "  LEASE OVER counts from the last contact; UNARMED is without the dead-man switch. "
-         "Clients\n"
-         "  may hold the old address for TTL after PUBLISHED.\n";
+  std::string text = "\nA failover at its slowest, by these settings:\n" + laid_out(rows, paint, 2);
+  for (const ServiceSettings& service : config.services) {
+    if (service.has_agents()) text += promise_line(service, paint);
+  }
+  return text +
+         "  LEASE OVER counts from the last contact; UNARMED: without the dead-man switch, whose\n"
+         "  fence bound is 5s. Clients may hold the old address for TTL after PUBLISHED.\n";
 }
 
 struct Reading {

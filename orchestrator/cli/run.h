@@ -32,6 +32,8 @@ struct Session {
 int run_status(const Session& session);
 int run_explain(const Session& session);
 int run_history(const Session& session);
+// Names of services, of the sites of one, or of its gates, a line each; nothing on failure.
+int run_complete(const Session& session);
 
 int run_failover(const Session& session);
 // Follows the move until it ends, the time to wait is over, or a signal; shows it live.

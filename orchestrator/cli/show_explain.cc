@@ -17,6 +17,7 @@ std::vector<Cell> gate_row(const Json& gate) {
   const bool open = gate.bool_or("open");
   const std::string reason = gate.string_or("reason");
   std::string seen = value_text(gate);
+  if (reason.find(seen) != std::string::npos) seen.clear();  // Said already.
   const Json* age = gate.find("age_s");
   if (age != nullptr && age->is_number()) {
     seen += fmt::format("{}{} ago", seen.empty() ? "" : ", ", shown_seconds(age->as_number()));

@@ -266,11 +266,14 @@ std::vector<std::string> status_lines(const Json& answer, const std::string& ser
   std::vector<std::string> lines;
   for (const Json& one : answer.array_or_empty("services")) {
     if (!service.empty() && one.string_or("name") != service) continue;
-    const std::string writable = one.string_or("writable");
-    std::string line = fmt::format(
-        "{}: {}, epoch {}, primary {}, published {}, writable {}", one.string_or("name"),
-        one.string_or("phase"), one.int_or("epoch"), one.string_or("primary", "none"),
-        one.string_or("published", "none"), writable.empty() ? "none known" : writable);
+    const auto named = [&](const char* key, const char* none) {
+      const std::string site = one.string_or(key);
+      return site.empty() ? std::string(none) : site;
+    };
+    std::string line = fmt::format("{}: {}, epoch {}, primary {}, published {}, writable {}",
+                                   one.string_or("name"), one.string_or("phase"),
+                                   one.int_or("epoch"), named("primary", "none"),
+                                   named("published", "none"), named("writable", "none known"));
     for (const Json& site : one.array_or_empty("sites")) {
       line += fmt::format(", {} {}", site.string_or("name"), site.string_or("verdict"));
     }

@@ -144,6 +144,24 @@ int run_explain(const Session& session) {
   return session.print(explain_text(answer.body, session.paint), answer.body);
 }
 
+int run_complete(const Session& session) {
+  const bool gates = session.asked.site == "gates";
+  const std::string& service = session.asked.service;
+  const Answer answer = session.control.get(
+      gates ? fmt::format("{}/{}/explain", kServices, encoded(service)) : kServices, 1s);
+  if (!answer.ok()) return kExitUnreachable;
+  const Json* of = gates ? &answer.body : service_named(answer.body, service);
+  const bool services = session.asked.site == "services";
+  if (services) of = &answer.body;
+  const char* list = gates ? "gates" : (services ? "services" : "sites");
+  if (of == nullptr) return kExitFailed;
+  for (const Json& one : of->array_or_empty(list)) {
+    session.terminal.out << shown(one.string_or("name")) << "\n";
+  }
+  session.terminal.out << std::flush;
+  return kExitDone;
+}
+
 int run_history(const Session& session) {
   if (session.asked.verify) {
     // A long journal takes its time.

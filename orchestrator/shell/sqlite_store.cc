@@ -215,6 +215,23 @@ Result<void> SqliteStore::read_head() {
   return {};
 }
 
+// The file may be what we wrote last or one batch further, and nothing else: an older copy put in
+// its place would take epochs back.
+Result<void> SqliteStore::check_descent(const StoreHead& known) {
+  if (head_.entries < known.entries || head_.counter < known.counter) {
+    return broken("was replaced by an older one while in use");
+  }
+  if (known.entries == 0) return {};
+  auto row = db_->prepare("SELECT hash FROM journal WHERE number = ?");
+  if (!row.ok()) return row.error();
+  auto there = row->bind(known.entries).step();
+  if (!there.ok()) return there.error();
+  if (!*there || row->text(0) != known.last_hash) {
+    return broken("was replaced by another one while in use");
+  }
+  return {};
+}
+
 // After a failure: close, look at the file anew, and go on only if it is whole.
 Result<void> SqliteStore::ready() {
   if (db_) return {};
@@ -226,11 +243,16 @@ Result<void> SqliteStore::ready() {
     ::posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
     ::close(fd);
   }
+  const StoreHead known = head_;
   auto checked = connect();
   if (checked.ok()) checked = check_version(true);
   if (checked.ok()) checked = check_integrity();
   if (checked.ok()) checked = read_head();
-  if (!checked.ok()) db_.reset();
+  if (checked.ok()) checked = check_descent(known);
+  if (!checked.ok()) {
+    head_ = known;
+    db_.reset();
+  }
   return checked;
 }
 

@@ -43,6 +43,7 @@ class SqliteStore : public Store {
   Result<void> check_integrity();
   Result<void> read_head();
   Result<std::string> head_problem(const StoreHead& head, const std::string& checksum);
+  Result<void> check_descent(const StoreHead& known);
   Result<void> ready();
   Result<void> write(const SaveBatch& batch, StoreHead& head);
   Result<void> write_states(const SaveBatch& batch, StoreHead& head);

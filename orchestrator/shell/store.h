@@ -61,7 +61,7 @@ struct StoredState {
   std::vector<std::pair<std::string, std::string>> states;
   std::vector<MoveRow> open_moves;
   std::uint64_t counter = 0;
-  bool fresh = false;  // The store was made just now: there was no state.
+  bool fresh = false;  // Nothing was ever saved: a first start.
 };
 
 struct HistoryQuery {

@@ -162,6 +162,16 @@ TEST_CASE("status: text, JSON as it came, one service, an unknown one") {
   CHECK(holds(ran.err, "im-api and mail"));
 }
 
+TEST_CASE("complete: names for the shell, silence on failure") {
+  FakeDaemon daemon;
+  CHECK(run(daemon, {"complete", "services"}).err.empty());
+  daemon.start();
+  CHECK(run(daemon, {"complete", "services"}).out == "im-api\nmail\n");
+  CHECK(run(daemon, {"complete", "sites", "im-api"}).out == "hz\nsh\n");
+  CHECK(run(daemon, {"complete", "gates", "im-api"}).out == "mode\nheld\nleader\nreplication\n");
+  CHECK(run(daemon, {"complete", "sites", "im-apo"}).out.empty());
+}
+
 TEST_CASE("explain: table, JSON, an unknown service") {
   FakeDaemon daemon;
   daemon.start();

@@ -366,6 +366,29 @@ TEST_CASE("a store damaged while in use is not trusted after a failed save") {
   CHECK(status == 0);
 }
 
+TEST_CASE("an older copy put in its place while in use is not taken") {
+  const StateDir dir;
+  fill(dir, 3);
+  std::filesystem::copy_file(dir.db(), dir.path() + "/old");
+  fill(dir, 1);
+  const int status = in_child([&] {
+    ::signal(SIGXFSZ, SIG_IGN);
+    auto store = open_sqlite_store(dir.path());
+    if (!store.ok()) return 1;
+    const struct rlimit tight { 64 << 10, RLIM_INFINITY };
+    ::setrlimit(RLIMIT_FSIZE, &tight);
+    if ((*store)->save(batch_of("im-api", std::string(1 << 20, 'x'), 1)).ok()) return 2;
+    std::filesystem::rename(dir.path() + "/old", dir.db());
+    std::filesystem::remove(dir.db() + "-journal");
+    for (int again = 0; again < 2; ++again) {
+      const auto next = (*store)->save(batch_of("im-api", "{}", 1));
+      if (next.ok() || !holds(next.error().message, "replaced by an older one")) return 3;
+    }
+    return 0;
+  });
+  CHECK(status == 0);
+}
+
 TEST_CASE("killed in the middle of a save, it holds all of a batch or nothing") {
   const StateDir dir;
   opened(dir);

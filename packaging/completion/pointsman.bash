@@ -1,0 +1,66 @@
+# Completion of pointsman(1) for bash: commands and options from here, names from the daemon.
+
+_pointsman_names() {
+  local control=() i
+  for ((i = 1; i < COMP_CWORD; ++i)); do
+    case ${COMP_WORDS[i]} in
+      --control | --config) control=("${COMP_WORDS[i]}" "${COMP_WORDS[i + 1]}") ;;
+    esac
+  done
+  pointsman complete "$@" "${control[@]}" 2>/dev/null
+}
+
+_pointsman() {
+  local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]}
+  local commands="status explain failover adopt cancel pause resume ack history check certs"
+  local command="" service="" skip="" i
+  for ((i = 1; i < COMP_CWORD; ++i)); do
+    if [[ -n $skip ]]; then
+      skip=""
+      continue
+    fi
+    case ${COMP_WORDS[i]} in
+      --control | --config | --to | --primary | --force | --assert-off | --reason | --for | \
+        --limit | --wait | --dir) skip=1 ;;
+      -*) ;;
+      *) if [[ -z $command ]]; then command=${COMP_WORDS[i]}; else service=${COMP_WORDS[i]}; fi ;;
+    esac
+  done
+
+  local choices="" options="--json --control --config --help"
+  case $command in
+    "") options+=" --version" ;;
+    status) options+=" --watch" ;;
+    failover) options+=" --to --force --assert-off --reason --dry-run --yes --wait" ;;
+    adopt) options+=" --primary --assert-off --reason" ;;
+    pause) options+=" --all --for --reason" ;;
+    resume) options+=" --all" ;;
+    history) options+=" --limit --verify" ;;
+    check) options+=" --online" ;;
+    certs) options+=" --dir --renew" ;;
+  esac
+  case $before in
+    --control | --config | --dir)
+      mapfile -t COMPREPLY < <(compgen -f -- "$word")
+      return
+      ;;
+    --to | --primary | --assert-off) choices=$(_pointsman_names sites "$service") ;;
+    --force) choices=$(_pointsman_names gates "$service") ;;
+    --for | --wait) choices="10m 30m 1h 2h 24h" ;;
+    --reason | --limit) return ;;
+    *)
+      if [[ $word == -* ]]; then
+        choices=$options
+      elif [[ -z $command ]]; then
+        choices=$commands
+      elif [[ $command == certs ]]; then
+        [[ -z $service ]] && choices="init issue"
+      elif [[ $command != check && -z $service ]]; then
+        choices=$(_pointsman_names services)
+      fi
+      ;;
+  esac
+  mapfile -t COMPREPLY < <(compgen -W "$choices" -- "$word")
+}
+
+complete -F _pointsman pointsman
