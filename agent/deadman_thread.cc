@@ -121,6 +121,10 @@ Result<void> DeadmanThread::follow_goal(Entry& entry, const DeadmanGoal& goal, I
   if (goal.until > now) {
     const bool shorter = goal.until < entry.renewed;
     if (shorter || goal.until - entry.renewed >= kRenewStep || entry.renewed <= now) {
+      if (entry.state.closed) {  // Told before it opens, so that nobody counts on closed ports.
+        entry.state.closed = false;
+        entry.guarded.runner->on_deadman(entry.state);
+      }
       RETURN_IF_ERROR(deadman_->renew(service, goal.until));
       entry.renewed = goal.until;
     }

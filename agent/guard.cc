@@ -93,6 +93,7 @@ Verdict Guard::on_peer_name(const std::string& name) {
 
 Verdict Guard::on_renewal(const PrepareRenewal& renewal, Duration prepare_ttl, Instant now) {
   const bool ran_out = tick(now).save;
+  if (reigns(renewal.reign)) return {true, false, false, ""};  // Promoted since.
   if (!record_.prepared || record_.prepared->reign != renewal.reign ||
       record_.prepared->move != renewal.move) {
     return {false, ran_out, false, "not prepared for this move"};

@@ -126,7 +126,7 @@ Verdict Guard::adopt(const Order& order, const GuardSight& sight, Instant now) {
   accept_number(order);
   if (record_.prepared) record_.prepared.reset();
   end_leases();
-  promise_.released();
+  if (order.old_fenced || order.asserted_off) promise_.released();
   record_.role = Role::kPrimary;
   record_.reign = order.reign;
   record_.power = site_;

@@ -90,15 +90,16 @@ Result<std::unique_ptr<ServiceRunner>> AgentProgram::make_runner(
   if (!dry_run_) parts.run_hook = run_hook;
   parts.clock = &clock_;
   if (parts.record.role == Role::kPrimary && settings.deadman && found_deadman_) {
+    const Instant asked = clock_.now();
     const auto rest = found_deadman_->rest(settings.name);
-    if (rest) parts.kernel_rest = *rest;
+    if (rest && *rest > Duration::zero()) parts.kernel_until = asked + *rest;
   }
   log(LogLevel::kNotice, "service-found",
       {{"service", settings.name},
        {"role", to_string(parts.record.role)},
        {"epoch", parts.record.reign.epoch},
        {"power", parts.record.power},
-       {"kernel_lease_s", seconds(parts.kernel_rest)}});
+       {"kernel_lease", parts.kernel_until > clock_.now()}});
   return std::make_unique<ServiceRunner>(std::move(parts));
 }
 

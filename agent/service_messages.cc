@@ -72,8 +72,7 @@ ServiceReport ServiceRunner::on_peer_poll(const PollRequest& request, const Serv
     const Instant now = parts_.clock->now();
     if (guard_.in_sequence(request.sender, request.run, request.sequence)) {
       if (poll.own) {
-        say("peer-report",
-            change([&](Guard& guard) { return guard.on_peer_report(*poll.own, now, false); }));
+        take_report(*poll.own, false);
       }
       if (poll.vouch) {
         const Verdict verdict = guard_.on_peer_vouch(*poll.vouch, request.run, now);
@@ -252,6 +251,16 @@ ServicePoll ServiceRunner::poll_for_peer() {
   }
   poll.own = report_locked(now);
   return poll;
+}
+
+// By the peer's report a former primary may learn that its reign is over, and is fenced by that.
+Verdict ServiceRunner::take_report(const ServiceReport& report, bool answer) {
+  const Role before = guard_.record().role;
+  const Verdict verdict = change(
+      [&](Guard& guard) { return guard.on_peer_report(report, parts_.clock->now(), answer); });
+  say("peer-report", verdict);
+  if (before == Role::kPrimary && guard_.record().role == Role::kFenced) hook_due_ = "fenced";
+  return verdict;
 }
 
 void ServiceRunner::on_peer_reply(const ServiceReport& report, Instant asked) {

@@ -29,14 +29,20 @@ Result<GuardRecord> load_record(const std::string& state_dir, const std::string&
   return record;
 }
 
+// The instant is kept and not the rest: whatever time passes until here is taken from it.
+Guard::Start ServiceRunner::guard_start(const Parts& parts) {
+  const Instant now = parts.clock->now();
+  return {parts.site,        "",  parts.record,
+          parts.incarnation, now, std::max(parts.kernel_until - now, Duration::zero())};
+}
+
 ServiceRunner::ServiceRunner(Parts parts)
     : parts_(std::move(parts)),
       applier_(parts_.settings.name, std::move(parts_.drivers), parts_.stop_units_after,
                *parts_.clock),
-      guard_({parts_.site, "", parts_.record, parts_.incarnation, parts_.clock->now(),
-              parts_.kernel_rest}) {
+      guard_(guard_start(parts_)) {
   deadman_.configured = parts_.settings.deadman.has_value();
-  if (parts_.kernel_rest > Duration::zero()) applier_.leave_units();
+  if (guard_.lease_until() > parts_.clock->now()) applier_.leave_units();
 }
 
 ServiceRunner::~ServiceRunner() { stop(); }

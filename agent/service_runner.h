@@ -43,7 +43,7 @@ class ServiceRunner {
     Duration stop_units_after = 30s;
     GuardRecord record;
     std::uint64_t incarnation = 0;
-    Duration kernel_rest{0};
+    Instant kernel_until{0};  // Until when the kernel set, left by a former run, lets pass.
     std::vector<AttachedDriver> drivers;
     Witness* witness = nullptr;  // Outlives the runner; may be nullptr.
     RunHook run_hook;
@@ -112,6 +112,8 @@ class ServiceRunner {
   ServiceReport report_locked(Instant now);
   OrderReply rehearse(const Order& order, const GuardSight& sight);
   void queue_hooks(const std::string& on);
+  Verdict take_report(const ServiceReport& report, bool answer);
+  static Guard::Start guard_start(const Parts& parts);
   void wake();
 
   Parts parts_;
