@@ -17,7 +17,7 @@ import time
 
 import scenarios_move as move
 import scenarios_still as rest
-from servers import LabError
+from lab import Lab, LabError
 
 SCENARIOS = {
     "a": move.scenario_a, "b": move.scenario_b, "c": move.scenario_c, "d": move.scenario_d,
@@ -27,6 +27,7 @@ SCENARIOS = {
     "one-way-loss": rest.one_way_loss, "site-b-down": rest.site_b_down,
     "both-down": rest.both_down, "replication-stopped": rest.replication_stopped,
     "replication-stopped-long": functools.partial(rest.replication_stopped, seconds=330),
+    "delayed-replica": rest.delayed_replica,
     "record-edited": rest.record_edited, "two-failures": rest.two_failures,
     "paused": rest.paused, "both-writable": rest.both_writable, "first-run": rest.first_run,
     "agents-upgraded": rest.agents_upgraded,
@@ -86,9 +87,11 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--bin", required=True, help="folder of the built programs")
     parser.add_argument("--runs", type=int, default=1)
+    parser.add_argument("--keep", action="store_true", help="keep logs and say where")
     parser.add_argument("--json", help="append one line per run to this file")
     parser.add_argument("names", nargs="+", choices=sorted(SCENARIOS), metavar="NAME")
     options = parser.parse_args()
+    Lab.keep_all = options.keep
     if os.geteuid() != 0:
         sys.exit("network namespaces need root")
     wrong = []

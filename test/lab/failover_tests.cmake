@@ -19,7 +19,7 @@ function(pm_failover name label timeout)
 endfunction()
 
 set(pm_failover_scenarios a b c d semi-sync late-applier bind-stopped monitor-cut-off
-    monitor-to-a-cut one-way-loss site-b-down both-down replication-stopped record-edited
+    monitor-to-a-cut one-way-loss site-b-down both-down replication-stopped delayed-replica record-edited
     two-failures paused both-writable first-run agents-upgraded monitor-restarted monitor-down
     wrong-key dry-run dry-daemon)
 foreach(name ${pm_failover_scenarios})

@@ -72,9 +72,11 @@ class Site:
 class Lab:
     """Everything, and the hand of the operator."""
 
-    def __init__(self, binaries, semi_sync=False, dry_run=False, keep=False):
+    keep_all = False  # Logs stay, for a person who looks for the cause of something.
+
+    def __init__(self, binaries, semi_sync=False, dry_run=False):
         self.binaries = pathlib.Path(binaries).resolve()
-        self.semi_sync, self.dry_run, self.keep = semi_sync, dry_run, keep
+        self.semi_sync, self.dry_run, self.keep = semi_sync, dry_run, Lab.keep_all
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="pmlab-"))
         self.net = None
         self.daemon = None
@@ -97,9 +99,9 @@ class Lab:
         return self
 
     def __exit__(self, kind, error, trace):
-        if error is not None:
-            print(f"logs are kept in {self.folder}", flush=True)
-            self.keep = True
+        self.keep = self.keep or error is not None
+        if self.keep:
+            print(f"  logs are kept in {self.folder}", flush=True)
         self.close()
 
     def close(self):
