@@ -115,7 +115,8 @@ bool promoted(Turn& turn) {
       crowned.role != SiteRole::kPrimary || crowned.lease_rest <= Duration::zero()) {
     return false;
   }
-  return !crowned.has_stores || crowned.writable;
+  // `writable` means that any store is open; promoted is the agent's word that all are.
+  return !crowned.has_stores || (crowned.writable && crowned.promoted == move.reign.epoch);
 }
 
 bool serves(Turn& turn) {

@@ -132,6 +132,8 @@ class Stage {
       view.highest = std::strtoull(value.c_str(), nullptr, 10);
     } else if (key == "writable") {
       view.writable = yes;
+    } else if (key == "promoted") {
+      view.promoted = std::strtoull(value.c_str(), nullptr, 10);
     } else if (key == "lease") {
       view.lease_rest = time(value);
     } else if (key == "prepared") {
@@ -179,10 +181,15 @@ class Stage {
     view.has_stores = true;
     view.stores_well = view.stores_well || view.stores_problem.empty();
     view.writable_known = true;
+    bool told = false;
     for (std::size_t k = 1; k < words.size(); ++k) {
       const auto equals = words[k].find('=');
+      told = told || words[k].starts_with("promoted=");
       apply(view, words[k].substr(0, equals), words[k].substr(equals + 1), at);
     }
+    // Unless told otherwise, a primary that takes writes has opened all its stores.
+    const bool open = view.role == SiteRole::kPrimary && view.writable;
+    if (!told) view.promoted = open ? view.reign.epoch : 0;
     quiet_[at] = false;
     now_ = now_ + 10ms;
     give(AgentHeard{at, view, now_});
