@@ -12,6 +12,7 @@
 
 #include "base/log.h"
 #include "orchestrator/offline/certs.h"
+#include "orchestrator/offline/reachable.h"
 
 namespace pointsman {
 namespace {
@@ -153,6 +154,16 @@ Items judge_certificates(const MonitorConfig& config) {
   return items;
 }
 
+PreflightItem ask_reference(const std::string& reference, Duration within) {
+  const auto took = reach(reference, within);
+  if (took) {
+    return {"reference " + reference, true, false, fmt::format("answers, {} ms", whole_ms(*took))};
+  }
+  PreflightItem item = failed("reference " + reference, took.error());
+  item.text += "; when no reference answers, nothing moves by itself";
+  return item;
+}
+
 Items run_all(const std::vector<Task>& tasks, int at_once) {
   std::vector<Items> results(tasks.size());
   std::atomic<std::size_t> next{0};
@@ -191,6 +202,10 @@ std::vector<PreflightItem> preflight(const MonitorConfig& config, const Clock& c
     });
   }
   tasks.emplace_back([&config] { return judge_certificates(config); });
+  for (const std::string& reference : config.references) {
+    tasks.emplace_back(
+        [&reference, within = settings.within] { return Items{ask_reference(reference, within)}; });
+  }
   return run_all(tasks, settings.at_once);
 }
 

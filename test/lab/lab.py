@@ -77,10 +77,15 @@ class Lab:
     def __init__(self, binaries, semi_sync=False, dry_run=False):
         self.binaries = pathlib.Path(binaries).resolve()
         self.semi_sync, self.dry_run, self.keep = semi_sync, dry_run, Lab.keep_all
+<<<<<<< HEAD
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="pmlab-"))
+=======
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="pm-sites-"))
+>>>>>>> main
         self.net = None
         self.daemon = None
         self.configured = False
+        self.agents_since = 0.0
         self.loads = []
         self.places = {}
         self.service = {}  # Further or other keys of [[service]], for a scenario.
@@ -167,6 +172,7 @@ class Lab:
             self.configure()
         for site in self.sites.values():
             site.start_agent()
+        self.agents_since = now()
         if daemon:
             self.start_daemon()
 

@@ -18,7 +18,7 @@ ADDRESS = {
     "monitor": "203.0.113.5",
     "client": "203.0.113.99",
 }
-PREFIX = "pmlab"
+PREFIX = "pmsites"
 
 
 def _ip(*words, netns=None):

@@ -13,9 +13,7 @@ using namespace pointsman;
 
 namespace {
 
-std::string good(const ConfigFolder &folder) {
-  return folder.path() + "good.toml";
-}
+std::string good(const ConfigFolder& folder) { return folder.path() + "good.toml"; }
 
 MonitorConfig read_good() {
   const ConfigFolder folder(PM_TEST_DATA "/config/monitor");
@@ -24,23 +22,20 @@ MonitorConfig read_good() {
   return *outcome.config;
 }
 
-} // namespace
+}  // namespace
 
 TEST_CASE("each configuration says what its file of expected lines says") {
   const auto failing = failing_config_cases(
-      PM_TEST_DATA "/config/monitor", 50,
-      [](const std::string &path, const std::string &folder) {
+      PM_TEST_DATA "/config/monitor", 50, [](const std::string& path, const std::string& folder) {
         const auto outcome = read_monitor_config(path);
         CHECK_EQ(outcome.config.has_value(), outcome.errors.empty());
-        const auto lines =
-            config_lines(outcome.errors, outcome.warnings, folder);
-        for (const std::string &line : lines) {
+        const auto lines = config_lines(outcome.errors, outcome.warnings, folder);
+        for (const std::string& line : lines) {
           CHECK(line.find("not-to-be-shown") == std::string::npos);
         }
         return lines;
       });
-  for (const std::string &text : failing)
-    FAIL_CHECK(text);
+  for (const std::string& text : failing) FAIL_CHECK(text);
 }
 
 TEST_CASE("the whole configuration arrives") {
@@ -48,7 +43,7 @@ TEST_CASE("the whole configuration arrives") {
   const auto outcome = read_monitor_config(good(folder));
   REQUIRE(outcome.config.has_value());
   CHECK(outcome.warnings.empty());
-  const MonitorConfig &config = *outcome.config;
+  const MonitorConfig& config = *outcome.config;
   CHECK_EQ(config.name, "monitor-1");
   CHECK_EQ(config.credentials, folder.path() + "credentials.toml");
   CHECK_EQ(config.tls.cert_file, folder.path() + "monitor.pem");
@@ -58,12 +53,11 @@ TEST_CASE("the whole configuration arrives") {
   CHECK_EQ(config.providers.front().options.at("server"), "192.0.2.53:53");
   CHECK_EQ(config.providers.front().credentials.at("key"), "pointsman-key");
   REQUIRE_EQ(config.services.size(), 1);
-  const ServiceSettings &service = config.services.front();
+  const ServiceSettings& service = config.services.front();
   CHECK(service.has_agents());
   CHECK_EQ(service.quorum, 2);
   CHECK_EQ(service.records.front().name, "api.example.test");
-  CHECK_EQ(service.records.front().values.at("sh"),
-           std::vector<std::string>{"198.51.100.20"});
+  CHECK_EQ(service.records.front().values.at("sh"), std::vector<std::string>{"198.51.100.20"});
   const auto probes = service.probes_of(service.sites[1]);
   REQUIRE_EQ(probes.size(), 1);
   CHECK_EQ(probes.front().name, "im-api/sh/0");
@@ -74,22 +68,21 @@ TEST_CASE("the whole configuration arrives") {
 
 TEST_CASE("the CLI reads without credentials") {
   const ConfigFolder folder(PM_TEST_DATA "/config/monitor");
-  const auto outcome =
-      read_monitor_config(folder.path() + "secrets-none.toml", false);
+  const auto outcome = read_monitor_config(folder.path() + "secrets-none.toml", false);
   REQUIRE(outcome.config.has_value());
   CHECK(outcome.config->providers.front().credentials.empty());
   CHECK(outcome.config->web->tokens.empty());
 }
 
-TEST_CASE("a credentials file that others may read is refused with the command "
-          "that mends it") {
+TEST_CASE(
+    "a credentials file that others may read is refused with the command "
+    "that mends it") {
   const ConfigFolder folder(PM_TEST_DATA "/config/monitor");
   const std::string secrets = folder.path() + "credentials.toml";
   REQUIRE_EQ(chmod(secrets.c_str(), 0640), 0);
   const auto refused = read_monitor_config(good(folder));
   REQUIRE_EQ(refused.errors.size(), 1);
-  CHECK(refused.errors.front().text().find("chmod 600 " + secrets) !=
-        std::string::npos);
+  CHECK(refused.errors.front().text().find("chmod 600 " + secrets) != std::string::npos);
   REQUIRE_EQ(chmod(secrets.c_str(), 0400), 0);
   CHECK(read_monitor_config(good(folder)).errors.empty());
 }
@@ -98,10 +91,9 @@ TEST_CASE("$CREDENTIALS_DIRECTORY comes first") {
   const ConfigFolder folder(PM_TEST_DATA "/config/monitor");
   const std::string given = folder.path() + "given";
   REQUIRE_EQ(mkdir(given.c_str(), 0700), 0);
-  std::ofstream(given + "/credentials.toml")
-      << "[corp]\nkey = \"k\"\nsecret = "
-         "\"bm90LWEtcmVhbC1zZWNyZXQtYnV0LTMyLWJ5dGVzISE=\"\n"
-      << "[web.tokens]\nviewer = \"another-viewer-token\"\n";
+  std::ofstream(given + "/credentials.toml") << "[corp]\nkey = \"k\"\nsecret = "
+                                                "\"bm90LWEtcmVhbC1zZWNyZXQtYnV0LTMyLWJ5dGVzISE=\"\n"
+                                             << "[web.tokens]\nviewer = \"another-viewer-token\"\n";
   setenv("CREDENTIALS_DIRECTORY", given.c_str(), 1);
   const auto outcome = read_monitor_config(good(folder));
   unsetenv("CREDENTIALS_DIRECTORY");
@@ -138,8 +130,7 @@ TEST_CASE("the worst case of the defaults is that of the design") {
   CHECK_EQ(worst.publish, 3500ms);
   CHECK_EQ(worst.total, 6500ms);
   ServiceSettings plain = config.services.front();
-  for (SiteSettings &site : plain.sites)
-    site.agent.clear();
+  for (SiteSettings& site : plain.sites) site.agent.clear();
   CHECK_EQ(worst_case(plain).total, 3500ms);
   CHECK_EQ(worst_case(plain).promise, 0ms);
 }
@@ -147,11 +138,9 @@ TEST_CASE("the worst case of the defaults is that of the design") {
 TEST_CASE("every term of the inequality is printed") {
   const auto lines = worst_case_terms(read_good().services.front());
   std::string all;
-  for (const std::string &line : lines)
-    all += line + "\n";
-  for (const char *term :
-       {"rho = 0.11", "L = lease 3s", "eps = 200ms", "F = 500ms", "W = 4.497 s",
-        "F = 5s", "W = 9.492 s", "2.50 s", "6.50 s", "60 s"}) {
+  for (const std::string& line : lines) all += line + "\n";
+  for (const char* term : {"rho = 0.11", "L = lease 3s", "eps = 200ms", "F = 500ms", "W = 4.497 s",
+                           "F = 5s", "W = 9.492 s", "2.50 s", "6.50 s", "60 s"}) {
     CAPTURE(term);
     CHECK(all.find(term) != std::string::npos);
   }
@@ -166,18 +155,15 @@ TEST_CASE("a difference names what changed and shows no secret") {
   b.providers.front().credentials["secret"] = "another-secret";
   b.web->tokens.erase("viewer");
   CHECK_EQ(config_difference(a, b),
-           std::vector<std::string>{
-               "provider.corp.credentials.secret: changed (not shown)",
-               "service.im-api.lease: 3s -> 6s",
-               "service.im-api.record.api.example.test.A.values.sh: "
-               "[198.51.100.20] -> "
-               "[198.51.100.21]",
-               "web.tokens.viewer: (secret) -> (none)"});
+           std::vector<std::string>{"provider.corp.credentials.secret: changed (not shown)",
+                                    "service.im-api.lease: 3s -> 6s",
+                                    "service.im-api.record.api.example.test.A.values.sh: "
+                                    "[198.51.100.20] -> "
+                                    "[198.51.100.21]",
+                                    "web.tokens.viewer: (secret) -> (none)"});
   b = a;
   b.services.front().name = "chat";
   const auto lines = config_difference(a, b);
-  CHECK(std::count(lines.begin(), lines.end(),
-                   "service.chat.fall: (none) -> 3") == 1);
-  CHECK(std::count(lines.begin(), lines.end(),
-                   "service.im-api.fall: 3 -> (none)") == 1);
+  CHECK(std::count(lines.begin(), lines.end(), "service.chat.fall: (none) -> 3") == 1);
+  CHECK(std::count(lines.begin(), lines.end(), "service.im-api.fall: 3 -> (none)") == 1);
 }

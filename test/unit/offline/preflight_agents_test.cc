@@ -128,6 +128,25 @@ TEST_CASE("an agent that does not take our certificate is told") {
   CHECK(has(item_of(items, "agent hz"), "refused our certificate"));
 }
 
+TEST_CASE("references are asked for a connection") {
+  const Identities own;
+  HttpServer hz;
+  serve(hz, own.of("hz"), "hz");
+  const int open = hz.port();
+  MonitorConfig config;
+  config.references = {fmt::format("tcp://127.0.0.1:{}", open),
+                       fmt::format("http://localhost:{}/", open)};
+  for (const PreflightItem& item : preflight(config, system_clock(), {3s, 2})) {
+    CAPTURE(item.text);
+    CHECK(item.ok);
+  }
+  hz.stop();
+  for (const PreflightItem& item : preflight(config, system_clock(), {3s, 2})) {
+    CHECK_FALSE(item.ok);
+    CHECK(has(item, "refused"));
+  }
+}
+
 TEST_CASE("an identity that does not fit is told") {
   const Identities own;
   const Identities other;

@@ -9,9 +9,8 @@ namespace {
 ServiceSettings service() {
   ServiceSettings made;
   made.name = "im-api";
-  made.sites = {
-      {"hz", "192.0.2.10", "", "", "https://192.0.2.10:7443", true},
-      {"sh", "198.51.100.20", "", "", "https://198.51.100.20:7443", false}};
+  made.sites = {{"hz", "192.0.2.10", "", "", "https://192.0.2.10:7443", true},
+                {"sh", "198.51.100.20", "", "", "https://198.51.100.20:7443", false}};
   return made;
 }
 
@@ -26,13 +25,11 @@ RecordSettings record() {
 }
 
 RecordSet live(std::vector<std::string> values, int ttl = 60) {
-  return {{"example.test", "api.example.test", "A"},
-          std::move(values),
-          std::chrono::seconds(ttl),
-          ""};
+  return {
+      {"example.test", "api.example.test", "A"}, std::move(values), std::chrono::seconds(ttl), ""};
 }
 
-bool has(const PreflightItem &item, const char *words) {
+bool has(const PreflightItem& item, const char* words) {
   return item.text.find(words) != std::string::npos;
 }
 
@@ -43,39 +40,32 @@ Result<HttpAnswer> answer(int status, std::string body) {
   return made;
 }
 
-} // namespace
+}  // namespace
 
 TEST_CASE("a record is judged by whose value it holds") {
-  const auto sound =
-      judge_record(service(), record(), live({"198.51.100.20"}), {});
+  const auto sound = judge_record(service(), record(), live({"198.51.100.20"}), {});
   CHECK(sound.ok);
   CHECK_FALSE(sound.warning);
   CHECK(has(sound, "names sh"));
-  const auto foreign =
-      judge_record(service(), record(), live({"203.0.113.5"}), {});
+  const auto foreign = judge_record(service(), record(), live({"203.0.113.5"}), {});
   CHECK_FALSE(foreign.ok);
   CHECK(has(foreign, "203.0.113.5"));
-  CHECK_FALSE(judge_record(service(), record(),
-                           live({"192.0.2.10", "198.51.100.20"}), {})
-                  .ok);
+  CHECK_FALSE(judge_record(service(), record(), live({"192.0.2.10", "198.51.100.20"}), {}).ok);
   CHECK(has(judge_record(service(), record(), live({}), {}), "does not exist"));
 }
 
 TEST_CASE("a higher floor of the TTL is told with the true seconds") {
   ProviderLimits limits;
   limits.ttl_min = std::chrono::seconds(600);
-  const auto item =
-      judge_record(service(), record(), live({"192.0.2.10"}, 600), limits);
+  const auto item = judge_record(service(), record(), live({"192.0.2.10"}, 600), limits);
   CHECK(item.ok);
   CHECK(item.warning);
   CHECK(has(item, "606.5 s"));
-  CHECK(judge_record(service(), record(), live({"192.0.2.10"}, 3600), {})
-            .warning);
+  CHECK(judge_record(service(), record(), live({"192.0.2.10"}, 3600), {}).warning);
 }
 
 TEST_CASE("every authoritative server must agree") {
-  AuthorityAnswer one{"192.0.2.53:53",          true, {"192.0.2.10"},
-                      std::chrono::seconds(60), "",   3ms};
+  AuthorityAnswer one{"192.0.2.53:53", true, {"192.0.2.10"}, std::chrono::seconds(60), "", 3ms};
   AuthorityAnswer other = one;
   other.server = "192.0.2.54:53";
   CHECK(judge_authorities(live({"192.0.2.10"}), {one, other}).ok);
@@ -93,47 +83,33 @@ TEST_CASE("every authoritative server must agree") {
 
 TEST_CASE("an agent is judged by who it says it is and what it serves") {
   const SiteSettings site = service().sites[0];
-  const auto ask = [&](const Result<HttpAnswer> &got) {
+  const auto ask = [&](const Result<HttpAnswer>& got) {
     return judge_agent(site, {"im-api"}, got);
   };
-  CHECK(ask(answer(
-                200,
-                R"({"site":"hz","version":"0.1.0","services":["im-api","x"]})"))
-            .ok);
-  CHECK(has(ask(answer(200, R"({"site":"sh","services":["im-api"]})")),
-            "agent of \"sh\""));
-  CHECK(has(ask(answer(200, R"({"site":"hz","services":["x"]})")),
-            "no service im-api"));
+  CHECK(ask(answer(200, R"({"site":"hz","version":"0.1.0","services":["im-api","x"]})")).ok);
+  CHECK(has(ask(answer(200, R"({"site":"sh","services":["im-api"]})")), "agent of \"sh\""));
+  CHECK(has(ask(answer(200, R"({"site":"hz","services":["x"]})")), "no service im-api"));
   CHECK(has(ask(answer(403, "")), "monitors"));
   CHECK(has(ask(answer(404, "")), "404"));
-  for (const char *body : {"", "[]", "{}", "no json", R"({"site":7})"}) {
+  for (const char* body : {"", "[]", "{}", "no json", R"({"site":7})"}) {
     CHECK_FALSE(ask(answer(200, body)).ok);
   }
 }
 
 TEST_CASE("failures of TLS are told in plain words") {
   const SiteSettings site = service().sites[0];
-  const auto told = [&](ErrorCode code, const char *message) {
-    return judge_agent(site, {"im-api"}, Result<HttpAnswer>(code, message))
-        .text;
+  const auto told = [&](ErrorCode code, const char* message) {
+    return judge_agent(site, {"im-api"}, Result<HttpAnswer>(code, message)).text;
   };
-  const auto says = [](const std::string &text, const char *words) {
+  const auto says = [](const std::string& text, const char* words) {
     return text.find(words) != std::string::npos;
   };
-  CHECK(says(
-      told(ErrorCode::kRefused, "SSL certificate problem: hostname mismatch"),
-      "exchanged"));
-  CHECK(
-      says(told(ErrorCode::kRefused, "unable to get local issuer certificate"),
-           "authority"));
+  CHECK(says(told(ErrorCode::kRefused, "SSL certificate problem: hostname mismatch"), "exchanged"));
+  CHECK(says(told(ErrorCode::kRefused, "unable to get local issuer certificate"), "authority"));
   CHECK(says(told(ErrorCode::kRefused, "certificate has expired"), "expired"));
-  CHECK(says(told(ErrorCode::kRefused, "tlsv13 alert certificate required"),
-             "refused our"));
-  CHECK(says(told(ErrorCode::kRefused, "wrong version number"),
-             "does not speak TLS"));
-  CHECK(says(told(ErrorCode::kTimeout, "getpeername() failed"),
-             "refused our certificate"));
+  CHECK(says(told(ErrorCode::kRefused, "tlsv13 alert certificate required"), "refused our"));
+  CHECK(says(told(ErrorCode::kRefused, "wrong version number"), "does not speak TLS"));
+  CHECK(says(told(ErrorCode::kTimeout, "getpeername() failed"), "refused our certificate"));
   CHECK(says(told(ErrorCode::kTimeout, "timed out after 5000 ms"), "firewall"));
-  CHECK(
-      says(told(ErrorCode::kUnavailable, "Failed to connect"), "does not run"));
+  CHECK(says(told(ErrorCode::kUnavailable, "Failed to connect"), "does not run"));
 }
