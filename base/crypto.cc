@@ -121,8 +121,9 @@ Result<std::string> from_base64(std::string_view text) {
     if ((quad.size() == 2 && (group & 0xFFFF) != 0) || (quad.size() == 3 && (group & 0xFF) != 0)) {
       return bad_base64();
     }
-    for (std::size_t k = 0; k + 1 < quad.size(); ++k) {
-      bytes += static_cast<char>(group >> (16 - 8 * k) & 255);
+    constexpr std::array<int, 3> kShifts{16, 8, 0};
+    for (std::size_t k = 0; k < kShifts.size() && k + 1 < quad.size(); ++k) {
+      bytes += static_cast<char>(group >> kShifts[k] & 255);
     }
   }
   return bytes;

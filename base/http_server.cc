@@ -193,7 +193,7 @@ void HttpServer::Impl::accept_all() {
 HttpServer::HttpServer() : impl_(std::make_unique<Impl>()) {}
 HttpServer::~HttpServer() { stop(); }
 
-void HttpServer::route(std::string method, std::string path, Handler handler) {
+void HttpServer::route(std::string method, const std::string& path, Handler handler) {
   CHECK(!impl_->acceptor.joinable());
   impl_->host.routes.add(std::move(method), path, std::move(handler));
 }

@@ -71,7 +71,7 @@ class HttpServer {
   // parameter of that name. Call before start(). Handlers run on connection threads, several at a
   // time; an exception becomes 500. Unknown path: 404, known path with another method: 405, both as
   // RFC 9457 problem JSON.
-  void route(std::string method, std::string path, Handler handler);
+  void route(std::string method, const std::string& path, Handler handler);
 
   // Binds and serves on threads of its own. kUnavailable names the address and why.
   Result<void> start(const HttpServerOptions& options);

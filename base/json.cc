@@ -19,6 +19,7 @@ class Builder {
  public:
   explicit Builder(int depth_most) : depth_most_(depth_most) {}
 
+  // RapidJSON's names. NOLINTBEGIN(readability-identifier-naming)
   bool Null() { return add(Json()); }
   bool Bool(bool v) { return add(Json(v)); }
   bool Int(int v) { return add(Json(v)); }
@@ -60,6 +61,7 @@ class Builder {
     open_.pop_back();
     return add(std::move(value));
   }
+  // NOLINTEND(readability-identifier-naming)
 
   Json& root() { return root_; }
   const std::string& complaint() const { return complaint_; }

@@ -140,6 +140,7 @@ int spawn(const std::vector<std::string>& argv, Plumbing& pipes, pid_t& pid) {
   posix_spawnattr_setflags(&how.attributes,
                            POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
   std::vector<char*> arguments;
+  arguments.reserve(argv.size() + 1);
   for (const std::string& argument : argv) arguments.push_back(const_cast<char*>(argument.c_str()));
   arguments.push_back(nullptr);
   std::vector<std::string> kept;
@@ -147,6 +148,7 @@ int spawn(const std::vector<std::string>& argv, Plumbing& pipes, pid_t& pid) {
     if (const char* value = std::getenv(name)) kept.push_back(fmt::format("{}={}", name, value));
   }
   std::vector<char*> environment;
+  environment.reserve(kept.size() + 1);
   for (std::string& entry : kept) environment.push_back(entry.data());
   environment.push_back(nullptr);
   return posix_spawnp(&pid, argv[0].c_str(), &how.actions, &how.attributes, arguments.data(),

@@ -27,7 +27,7 @@ using std::chrono_literals::operator""ns;
 struct Instant {
   std::int64_t ns = 0;
 
-  auto operator<=>(const Instant&) const = default;
+  auto operator<=>(const Instant&) const = default;  // NOLINT(modernize-use-nullptr)
   static constexpr Instant never() { return {std::numeric_limits<std::int64_t>::max()}; }
 };
 

@@ -32,7 +32,8 @@ LAYERS = {
                           "probes/", "providers/", "agent/protocol.h", "base/"],
     "orchestrator/sim/": ["orchestrator/sim/", "orchestrator/shell/", "orchestrator/core/",
                           "orchestrator/offline/", "agent/", "probes/", "providers/", "base/"],
-    "bench/": ["bench/", "bench/probes/", "orchestrator/shell/", "orchestrator/offline/", "orchestrator/core/",
+    "bench/": ["bench/", "bench/probes/", "orchestrator/shell/",
+               "orchestrator/offline/", "orchestrator/core/",
                "probes/", "providers/", "agent/", "base/"],
     "test/": None,  # Everything.
 }
