@@ -77,11 +77,7 @@ class Lab:
     def __init__(self, binaries, semi_sync=False, dry_run=False):
         self.binaries = pathlib.Path(binaries).resolve()
         self.semi_sync, self.dry_run, self.keep = semi_sync, dry_run, Lab.keep_all
-<<<<<<< HEAD
-        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="pmlab-"))
-=======
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="pm-sites-"))
->>>>>>> main
         self.net = None
         self.daemon = None
         self.configured = False
