@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <utility>
 
 #include "orchestrator/core/damping.h"
 #include "orchestrator/core/turn.h"
@@ -55,7 +56,13 @@ void fold_one(Turn& turn, const AgentHeard& heard) {
   SiteView& view = turn.view(heard.site);
   if (view.agent_heard && heard.asked < view.agent_at) return;  // Overtaken by a later one.
   view.agent_heard = true;
-  view.agent_silent = false;
+  if (std::exchange(view.agent_silent, false)) {
+    // Back again: whatever is owed to it is due at once.
+    for (OrderPace& pace : turn.s.pace.at(static_cast<std::size_t>(heard.site))) {
+      pace.attempts = 0;
+      pace.next = std::min(pace.next, turn.now);
+    }
+  }
   view.agent_problem.clear();
   view.agent_at = heard.asked;
   view.agent = heard.view;
@@ -84,8 +91,17 @@ void fold_one(Turn& turn, const OrderAnswered& answered) {
   OrderPace& pace = turn.pace(answered.site, answered.kind);
   pace.in_flight = false;
   pace.problem = answered.accepted ? "" : answered.reason;
-  // An order that was accepted is shown done by reports; it is sent again only when they do not.
-  pace.next = turn.now + (answered.accepted ? 500ms : answered.reason.empty() ? 200ms : 100ms);
+  // An order that was accepted is shown done by reports; it is sent again only when they do not. A
+  // refusal (a promise that lasts) is worth asking again soon, an agent out of reach less and less
+  // often.
+  Duration pause = 500ms;
+  if (!answered.accepted && answered.reached) {
+    pause = pace.attempts < 100 ? Duration(100ms) : Duration(1s);
+  } else if (!answered.accepted) {
+    pause = std::min<Duration>(Duration(200ms) * (1 << std::min(pace.attempts, 6)), 5s);
+    pause += pause / 4 * (turn.event.fresh.jitter % 100) / 100;
+  }
+  pace.next = turn.now + pause;
 }
 
 void fold_one(Turn& turn, const RecordRead& read) {

@@ -45,6 +45,7 @@ struct OrderAnswered {  // The reply itself comes as AgentHeard before it.
   int site = 0;
   OrderKind kind = OrderKind::kPrepare;
   bool accepted = false;
+  bool reached = false;  // The agent replied.
   std::string reason;
 };
 struct RecordRead {
@@ -172,7 +173,7 @@ struct Decision {
   std::string reason;              // One sentence for the operator. Never empty.
   std::vector<JournalLine> journal;
   std::optional<OperatorAnswer> answer;  // Set exactly for OperatorAsked.
-  std::uint64_t counter_least = 0;  // A restored monitor goes on above what agents have seen.
+  std::uint64_t counter_least = 0;       // A restored monitor goes on above what agents have seen.
 };
 
 // Decides what `event`, arriving at `now`, means for the service in `state`.

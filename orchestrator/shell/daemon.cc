@@ -87,6 +87,20 @@ std::vector<ProbeSpec> reference_specs(const std::vector<std::string>& reference
 
 }  // namespace
 
+namespace {
+
+// Whether a reload can put `fresh` in the place of `former` without a restart.
+bool same_shape(const ServicePolicy& fresh, const ServicePolicy& former) {
+  return fresh.sites[0].name == former.sites[0].name &&
+         fresh.sites[1].name == former.sites[1].name && fresh.agents == former.agents &&
+         fresh.probes == former.probes && fresh.records == former.records &&
+         fresh.lease == former.lease && fresh.lone_lease == former.lone_lease &&
+         fresh.order_ttl == former.order_ttl && fresh.prepare_ttl == former.prepare_ttl &&
+         fresh.max_lag == former.max_lag;
+}
+
+}  // namespace
+
 ServicePolicy policy_of(const MonitorConfig& config, const ServiceSettings& service) {
   ServicePolicy policy;
   policy.name = service.name;
@@ -374,6 +388,17 @@ Result<void> Daemon::start(MonitorConfig config) {
   return {};
 }
 
+// The probes run by engine and witnesses are made at start.
+bool Daemon::same_probes(const ServiceSettings& fresh) const {
+  for (const ServiceSettings& old : config_.services) {
+    if (old.name != fresh.name) continue;
+    for (std::size_t k = 0; k < kSites; ++k) {
+      if (old.probes_of(old.sites.at(k)) != fresh.probes_of(fresh.sites.at(k))) return false;
+    }
+  }
+  return true;
+}
+
 void Daemon::reload() {
   auto outcome = read_monitor_config(config_.file);
   if (!outcome.config) {
@@ -402,14 +427,10 @@ void Daemon::reload() {
     }
     const ServicePolicy policy = policy_of(fresh, service);
     const ServicePolicy& former = shot->second.policy;
-    const bool same_shape = policy.sites[0].name == former.sites[0].name &&
-                            policy.sites[1].name == former.sites[1].name &&
-                            policy.agents == former.agents && policy.probes == former.probes &&
-                            policy.records == former.records && policy.lease == former.lease &&
-                            policy.lone_lease == former.lone_lease;
-    if (!same_shape) {
+    if (!same_shape(policy, former) || !same_probes(service)) {
       log(LogLevel::kWarning, "reload-needs-restart",
-          {{"service", service.name}, {"why", "sites, agents, probes, records or leases differ"}});
+          {{"service", service.name},
+           {"why", "sites, agents, probes, records, leases or terms of orders differ"}});
       continue;
     }
     loop_->set_policy(policy);

@@ -49,6 +49,7 @@ class Daemon {
   void start_probes();
   void on_probe(const EngineEvent& event);
   void preflight();
+  bool same_probes(const ServiceSettings& fresh) const;
 
   const Clock& clock_;
   const bool dry_run_;

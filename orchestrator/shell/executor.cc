@@ -50,6 +50,7 @@ RealExecutor::RealExecutor(Parts parts)
       TlsIdentity identity = tls_;
       identity.peer_name = service.policy.sites.at(static_cast<std::size_t>(site)).name;
       clients_[key] = std::make_unique<HttpClient>(identity);
+      told_[key];
     }
   }
 }
@@ -104,16 +105,23 @@ void RealExecutor::send(const std::string& service, const SendOrder& order) {
   OrderAnswered answered;
   answered.site = order.site;
   answered.kind = order.kind;
+  answered.reached = reply.ok();
   answered.accepted = reply.ok() && reply->accepted;
   answered.reason = reply.ok() ? reply->reason : reply.error().message;
-  log(answered.accepted ? LogLevel::kInfo : LogLevel::kNotice,
-      answered.accepted ? "order-accepted" : "order-not-accepted",
-      {{"service", service},
-       {"verb", to_string(order.kind)},
-       {"site", outside_.at(service).policy.sites.at(static_cast<std::size_t>(order.site)).name},
-       {"epoch", order.reign.epoch},
-       {"move", order.move},
-       {"reason", answered.reason}});
+  const std::string text = std::string(to_string(order.kind)) + " " +
+                           std::to_string(order.reign.epoch) + " " + answered.reason;
+  // An order may be repeated for days; what it meets is told when it changes.
+  if (std::string& last = told_.at(agent_key(service, order.site)); last != text) {
+    last = text;
+    log(answered.accepted ? LogLevel::kInfo : LogLevel::kNotice,
+        answered.accepted ? "order-accepted" : "order-not-accepted",
+        {{"service", service},
+         {"verb", to_string(order.kind)},
+         {"site", outside_.at(service).policy.sites.at(static_cast<std::size_t>(order.site)).name},
+         {"epoch", order.reign.epoch},
+         {"move", order.move},
+         {"reason", answered.reason}});
+  }
   sink_(service, answered);
 }
 

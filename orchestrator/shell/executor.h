@@ -83,7 +83,8 @@ class RealExecutor : public Executor {
   const std::string sender_;
   const Sink sink_;
   std::map<std::string, std::unique_ptr<HttpClient>> clients_;  // One per agent lane.
-  std::map<std::string, std::unique_ptr<Lane>> lanes_;          // Made in the constructor.
+  std::map<std::string, std::string> told_;             // Last outcome logged, per agent lane.
+  std::map<std::string, std::unique_ptr<Lane>> lanes_;  // Made in the constructor.
 };
 
 // Reads for real; every write is rendered to the log and none is sent.
