@@ -14,7 +14,7 @@ constexpr Duration kLookWithin = 400ms;
 constexpr Duration kOpenLeast = 100ms;  // A shorter rest of the lease is not worth an attempt.
 constexpr Duration kOpenMost = 5s;
 constexpr Duration kFollowWithin = 15s;
-constexpr Duration kFenceWithin = 1s;  // Of a store; one that hangs is judged by its ports.
+constexpr Duration kFenceFirst = 500ms;  // Of a store; one that hangs is judged by its ports.
 constexpr Duration kStorePeriod = 120ms;
 constexpr Duration kUnitPeriod = 1s;
 constexpr Duration kRetryFirst = 50ms;
@@ -202,7 +202,8 @@ Result<void> DriverWorker::open(const Goal& goal) {
 
 Result<void> DriverWorker::act(const Goal& goal) {
   Result<void> done;
-  const Duration fence_within = is_store_ ? std::min(verb_within_, kFenceWithin) : verb_within_;
+  const bool first = is_store_ && failures_ == 0;
+  const Duration fence_within = first ? std::min(verb_within_, kFenceFirst) : verb_within_;
   switch (goal.aim) {
     case Aim::kNone: return {};
     case Aim::kOpen: done = open(goal); break;

@@ -57,10 +57,12 @@ void PeerPoller::run() {
   }
 }
 
+// Once when it falls silent and once when it answers again; the reasons of a bad link vary.
 void PeerPoller::say(const std::string& trouble) {
-  if (trouble == said_) return;
-  said_ = trouble;
-  if (trouble.empty()) {
+  if (told_ && trouble.empty() == answers_) return;
+  told_ = true;
+  answers_ = trouble.empty();
+  if (answers_) {
     log(LogLevel::kNotice, "peer-answers", {{"peer", connected_}});
   } else {
     log(LogLevel::kWarning, "peer-silent", {{"peer", connected_}, {"reason", trouble}});

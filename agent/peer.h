@@ -48,7 +48,8 @@ class PeerPoller {
   std::unique_ptr<HttpClient> client_;  // For `connected_`; made anew when the name changes.
   std::string connected_;
   std::uint64_t sequence_ = 0;
-  std::string said_;
+  bool told_ = false;
+  bool answers_ = false;  // As last told.
 
   std::mutex mutex_;  // Of stopping.
   std::condition_variable wake_;

@@ -258,7 +258,7 @@ Verdict ServiceRunner::take_report(const ServiceReport& report, bool answer) {
   const Role before = guard_.record().role;
   const Verdict verdict = change(
       [&](Guard& guard) { return guard.on_peer_report(report, parts_.clock->now(), answer); });
-  say("peer-report", verdict);
+  if (verdict.save || verdict.alarm) say("peer-report", verdict);
   if (before == Role::kPrimary && guard_.record().role == Role::kFenced) hook_due_ = "fenced";
   return verdict;
 }

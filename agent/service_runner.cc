@@ -98,10 +98,10 @@ void ServiceRunner::say(const char* event, const Verdict& verdict) {
   const bool again = said == verdict.reason;
   said = verdict.reason;
   if (again || verdict.reason.empty()) return;
-  const LogLevel level = verdict.alarm      ? LogLevel::kError
-                         : verdict.save     ? LogLevel::kNotice
-                         : verdict.accepted ? LogLevel::kInfo
-                                            : LogLevel::kWarning;
+  // A refusal without alarm is everyday: a message that crossed another, a run that ended.
+  const LogLevel level = verdict.alarm  ? LogLevel::kError
+                         : verdict.save ? LogLevel::kNotice
+                                        : LogLevel::kInfo;
   log(level, event, {{"service", name()}, {"reason", verdict.reason}});
 }
 

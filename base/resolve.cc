@@ -22,6 +22,7 @@ namespace {
 using Addresses = Result<std::vector<std::string>>;
 
 constexpr int kLookupsMost = 16;
+constexpr Duration kWaitMost = 1min;  // Also keeps the sum with a clock from overflowing.
 
 // Lookups under way, each on a thread of its own because getaddrinfo() cannot be stopped. The mutex
 // joins those threads with the callers that wait, or have ceased to.
@@ -103,7 +104,8 @@ Result<std::vector<std::string>> resolve_host(const std::string& host, Duration 
     all.awaited.erase(id);
     return Error{ErrorCode::kInternal, fmt::format("resolving {}: {}", host, e.what())};
   }
-  all.finished.wait_for(lock, within, [&] { return all.awaited[id].has_value(); });
+  all.finished.wait_for(lock, std::min<Duration>(within, kWaitMost),
+                        [&] { return all.awaited[id].has_value(); });
   const std::optional<Addresses> answer = std::move(all.awaited[id]);
   all.awaited.erase(id);
   if (answer) return *answer;

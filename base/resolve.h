@@ -11,8 +11,9 @@
 
 namespace pointsman {
 
-// The addresses of `host`, IPv4 first, each once. A literal address is its own answer. kTimeout
-// leaves a lookup behind that ends by itself; kInternal when too many of those are under way.
+// The addresses of `host`, IPv4 first, each once. A literal address is its own answer. Waits a
+// minute at most. kTimeout leaves a lookup behind that ends by itself; kInternal when too many of
+// those are under way.
 Result<std::vector<std::string>> resolve_host(const std::string& host, Duration within);
 
 }  // namespace pointsman

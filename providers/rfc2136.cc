@@ -14,6 +14,7 @@ namespace pointsman {
 namespace {
 
 constexpr std::size_t kSecretLeast = 16;
+constexpr Duration kLookUpAgain = 500ms;
 constexpr Duration kConfirmWithin = 1s;
 constexpr Duration kConfirmFirstPause = 10ms;
 // Kept back from the deadline of an UPDATE, to read what it did when no answer comes.
@@ -45,15 +46,18 @@ Rfc2136Provider::Rfc2136Provider(Rfc2136Settings settings, const Clock& clock)
 
 Result<Rfc2136Session> Rfc2136Provider::open(Duration within) {
   const Instant deadline = system_clock().now() + within;
-  if (!server_) {
-    const auto addresses = resolve_host(settings_.server.host, within);
-    if (!addresses.ok() || addresses->empty()) {
+  if (look_up_) {
+    const auto addresses =
+        resolve_host(settings_.server.host, server_ ? std::min(within / 4, kLookUpAgain) : within);
+    if (addresses.ok() && !addresses->empty()) {
+      server_ = DnsEndpoint{addresses->front(), settings_.server.port};
+      look_up_ = false;
+    } else if (!server_) {
       return Error{ErrorCode::kUnavailable,
                    fmt::format("provider {}: {}", settings_.provider,
                                addresses.ok() ? settings_.server.host + " has no address"
                                               : addresses.error().message)};
     }
-    server_ = DnsEndpoint{addresses->front(), settings_.server.port};
   }
   return Rfc2136Session(settings_, *server_, clock_, deadline);
 }
@@ -65,7 +69,8 @@ Result<LiveSet> Rfc2136Provider::read_live(Rfc2136Session& session, const Record
   if (!mark_at.ok()) return mark_at.error();
   const auto values = session.query(checked->name, checked->type);
   if (!values.ok()) {
-    if (values.error().code == ErrorCode::kUnavailable) server_.reset();
+    const ErrorCode code = values.error().code;
+    look_up_ = code == ErrorCode::kUnavailable || code == ErrorCode::kTimeout;
     return values.error();
   }
   LiveSet out;

@@ -47,8 +47,10 @@ class Rfc2136Provider : public Provider {
 
   Rfc2136Settings settings_;
   const Clock& clock_;
-  // Once resolved; forgotten when the server cannot be reached. A literal is never asked for.
+  // The last address of the server. Looked up again after it could not be reached, and kept when
+  // that fails: in the night that matters the resolver may be down as well.
   std::optional<DnsEndpoint> server_;
+  bool look_up_ = true;
 };
 
 // The registry's maker.

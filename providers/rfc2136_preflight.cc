@@ -118,7 +118,12 @@ Result<std::vector<std::string>> Rfc2136Provider::authorities(const RecordKey& k
       add(out, DnsEndpoint{ip, same_host ? session->server().port : std::uint16_t{53}}.text());
     }
   }
-  if (out.empty()) out.push_back(session->server().text());
+  const std::string own = session->server().text();
+  if (out.empty()) out.push_back(own);
+  // Servers shuffle their NS sets; people and journals want one order.
+  std::sort(out.begin(), out.end(), [&](const std::string& a, const std::string& b) {
+    return std::pair(a != own, a) < std::pair(b != own, b);
+  });
   return out;
 }
 

@@ -12,6 +12,7 @@ namespace pointsman {
 namespace {
 
 constexpr std::uint16_t kQueryFudge = 300;
+constexpr std::int64_t kSkewJitter_s = 2;  // Two readings in whole seconds, and the way between.
 
 }  // namespace
 
@@ -95,9 +96,22 @@ Result<DnsMessage> Rfc2136Session::query(const DnsName& name, std::uint16_t type
 
 Result<Rcode> Rfc2136Session::update(const DnsMessage& message, Instant until) {
   // Over TCP: nothing is sent twice behind our back, nothing is cut.
+  const auto before = server_ahead_s_;
   auto reply = exchange(message, DnsTransport::kTcp, until);
   if (!reply.ok()) return reply.error();
   if (reply->verdict == TsigVerdict::kGood) return reply->message.rcode;
+  if (reply->verdict == TsigVerdict::kBadTime && before && server_ahead_s_ &&
+      std::llabs(*server_ahead_s_ - *before) <= kSkewJitter_s) {
+    // The clocks are as they were when it answered our queries: this is the short fudge at work.
+    return error(ErrorCode::kUnavailable, "the UPDATE reached it after its signature had run out");
+  }
+  if (reply->verdict == TsigVerdict::kBadKey && before) {
+    return error(
+        ErrorCode::kRefused,
+        fmt::format("BADKEY, though it knows key {} in queries: no access rule of the zone "
+                    "lets this key change both the record and the TXT _pointsman beside it",
+                    settings_.key.name.text()));
+  }
   Error failure = verdict_error(*reply);
   // A refusal that nobody signed changes nothing if it is true; a success that nobody signed, or an
   // answer that is not for us, leaves open what the server did.

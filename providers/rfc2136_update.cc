@@ -143,10 +143,11 @@ std::uint16_t update_fudge(Duration within, std::int64_t server_ahead_s) {
   const std::int64_t whole_s =
       (std::max<std::int64_t>(within.count(), 0) + 999'999'999) / 1'000'000'000;
   // A server accepts while |its time - time signed| <= fudge: that starts at `server_ahead_s` and
-  // must still hold at `server_ahead_s + whole_s`. Both clocks are cut to seconds: one more.
+  // must still hold at `server_ahead_s + whole_s`. Both clocks are cut to seconds and their
+  // difference was measured so: two more.
   const std::int64_t least =
       std::max<std::int64_t>(std::llabs(server_ahead_s), server_ahead_s + whole_s);
-  return static_cast<std::uint16_t>(std::min(least + 1, kFudgeMost));
+  return static_cast<std::uint16_t>(std::min(least + 2, kFudgeMost));
 }
 
 }  // namespace pointsman

@@ -299,22 +299,4 @@ std::optional<bool> MysqlDriver::contains(const std::string& received,
   return holds(*whole, *part);
 }
 
-std::vector<std::string> MysqlDriver::render(const std::string& verb) {
-  if (verb == "fence") return {"KILL CONNECTION (every client)", "SET GLOBAL read_only=1"};
-  if (verb == "unfence") return {"SET GLOBAL read_only=0"};
-  if (verb == "keep_standby") return {"SET GLOBAL read_only=1"};
-  if (verb == "promote") {
-    return {"STOP SLAVE IO_THREAD", "(wait until everything received is applied)", "STOP SLAVE",
-            "RESET SLAVE ALL", "SET GLOBAL read_only=0"};
-  }
-  if (verb == "follow") {
-    return {"SET GLOBAL read_only=1", "STOP SLAVE", "SET GLOBAL gtid_slave_pos=@@gtid_current_pos",
-            fmt::format("CHANGE MASTER TO MASTER_HOST=(peer), MASTER_USER={}, "
-                        "MASTER_PASSWORD='***', MASTER_USE_GTID=slave_pos",
-                        sql_quote(settings_.replication_user)),
-            "START SLAVE"};
-  }
-  return {};
-}
-
 }  // namespace pointsman

@@ -83,6 +83,7 @@ class MysqlDriver : public Driver {
 
   // Moving (mysql_moves.cc).
   Result<void> leave_source(const MysqlState& state, Instant deadline);
+  Result<void> kill_receiver(Instant deadline);
   Result<void> stop_receiver(const MysqlState& state, Instant deadline);
   Result<void> ensure_applier(Instant deadline);
   Result<void> wait_until_applied(Instant deadline);
@@ -90,6 +91,8 @@ class MysqlDriver : public Driver {
   Result<void> refuse_divergence(const MysqlState& own, const Endpoint& source, Instant deadline);
   Result<void> start_following(const MysqlState& own, const HostPort& source, Instant deadline);
   Result<void> wait_until_following(Instant deadline);
+  std::string change_to(const MysqlState& own, const HostPort& source,
+                        const std::string& password) const;
 
   const MysqlSettings settings_;
   // Two connections are kept: one for statements that may wait, one to watch and to kill by.

@@ -18,6 +18,14 @@ constexpr Duration kLook = 10ms;  // Between two looks at a server that is worki
 constexpr Duration kCompareWithin = 2s;
 constexpr Duration kConnectWithin = 1s;
 
+// From KILL until the receiver connects to its source once more (seen under a load of 16).
+constexpr Duration kReceiverEnds = 30ms;
+
+constexpr const char* kReceiverQuery =
+    "SELECT ID FROM information_schema.PROCESSLIST WHERE COMMAND='Slave_IO'";
+constexpr const char* kStandAlone = "SET GLOBAL rpl_semi_sync_master_wait_no_slave=0";
+constexpr const char* kStartFromOwn = "SET GLOBAL gtid_slave_pos=@@global.gtid_current_pos";
+
 std::string named(const char* before, const MysqlState& state, const char* after) {
   const std::string name = state.connection.empty() ? "" : sql_quote(state.connection) + " ";
   std::string sql = fmt::format("{} {}{}", before, name, after);
@@ -75,9 +83,7 @@ Result<void> MysqlDriver::promote(Duration within) {
 
 // A primary whose replica is gone must not make its first client wait for one; nor may the applier
 // of a standby, which is a semi-sync source without replicas as well (seen: 10 s each).
-Result<void> MysqlDriver::stand_alone(Instant deadline) {
-  return command("SET GLOBAL rpl_semi_sync_master_wait_no_slave=0", deadline);
-}
+Result<void> MysqlDriver::stand_alone(Instant deadline) { return command(kStandAlone, deadline); }
 
 Result<void> MysqlDriver::leave_source(const MysqlState& state, Instant deadline) {
   RETURN_IF_ERROR(refuse_several(state));
@@ -92,19 +98,25 @@ Result<void> MysqlDriver::leave_source(const MysqlState& state, Instant deadline
   return command(named("RESET SLAVE", state, "ALL"), deadline);
 }
 
+// A semi-sync receiver that ends connects to its source once more, to end its dump thread there.
+// When the source is lost that takes rpl_semi_sync_slave_kill_conn_timeout, cut short only by the
+// signal that STOP SLAVE gives at once and then every 2 s. So the receiver is ended first, and STOP
+// SLAVE finds it connecting.
+Result<void> MysqlDriver::kill_receiver(Instant deadline) {
+  RETURN_IF_ERROR(command("SET GLOBAL rpl_semi_sync_slave_kill_conn_timeout=1", deadline));
+  auto rows = main_.run(kReceiverQuery, deadline);
+  if (!rows) return rows.error();
+  for (const auto& row : rows->rows) {
+    auto killed = main_.run("KILL CONNECTION " + row[0].value_or("0"), deadline);
+    if (!killed && !main_.is_open()) return killed.error();
+  }
+  std::this_thread::sleep_for(kReceiverEnds);
+  return {};
+}
+
 Result<void> MysqlDriver::stop_receiver(const MysqlState& state, Instant deadline) {
   if (!state.receiving()) return {};
-  if (state.semi_sync_replica) {
-    // STOP SLAVE alone would wait for a connection to the lost source, to end its dump thread there
-    // (2 s by default); a killed receiver does not.
-    auto rows = main_.run("SELECT ID FROM information_schema.PROCESSLIST WHERE COMMAND='Slave_IO'",
-                          deadline);
-    if (!rows) return rows.error();
-    for (const auto& row : rows->rows) {
-      auto killed = main_.run("KILL CONNECTION " + row[0].value_or("0"), deadline);
-      if (!killed && !main_.is_open()) return killed.error();
-    }
-  }
+  if (state.semi_sync_replica) RETURN_IF_ERROR(kill_receiver(deadline));
   return command(named("STOP SLAVE", state, "IO_THREAD"), deadline);
 }
 
@@ -209,6 +221,15 @@ Result<void> MysqlDriver::refuse_divergence(const MysqlState& own, const Endpoin
                       to_text(unknown), source.text(), to_text(join(*current, *binlog)))};
 }
 
+std::string MysqlDriver::change_to(const MysqlState& own, const HostPort& source,
+                                   const std::string& password) const {
+  return fmt::format(
+      "{} MASTER_HOST={}, MASTER_PORT={}, MASTER_USER={}, MASTER_PASSWORD={}, "
+      "MASTER_CONNECT_RETRY=1, MASTER_USE_GTID=slave_pos",
+      named("CHANGE MASTER", own, "TO"), sql_quote(source.host), source.port,
+      sql_quote(settings_.replication_user), password);
+}
+
 Result<void> MysqlDriver::start_following(const MysqlState& own, const HostPort& source,
                                           Instant deadline) {
   if (own.semi_sync_source) RETURN_IF_ERROR(stand_alone(deadline));
@@ -219,18 +240,10 @@ Result<void> MysqlDriver::start_following(const MysqlState& own, const HostPort&
   if (!(own.applied == own.current)) {
     // An old primary knows its own writes by its binary log only; without this it would fetch the
     // whole history again.
-    RETURN_IF_ERROR(command("SET GLOBAL gtid_slave_pos=@@global.gtid_current_pos", deadline));
+    RETURN_IF_ERROR(command(kStartFromOwn, deadline));
   }
-  const std::string change = named("CHANGE MASTER", own, "TO ");
-  const auto change_to = [&](const std::string& password) {
-    return fmt::format(
-        "{} MASTER_HOST={}, MASTER_PORT={}, MASTER_USER={}, MASTER_PASSWORD={}, "
-        "MASTER_CONNECT_RETRY=1, MASTER_USE_GTID=slave_pos",
-        change, sql_quote(source.host), source.port, sql_quote(settings_.replication_user),
-        password);
-  };
-  auto changed = main_.run_secret(change_to(sql_quote(settings_.replication_password)),
-                                  change_to("'***'"), deadline);
+  auto changed = main_.run_secret(change_to(own, source, sql_quote(settings_.replication_password)),
+                                  change_to(own, source, "'***'"), deadline);
   if (!changed) return changed.error();
   return command(named("START SLAVE", own, ""), deadline);
 }
@@ -253,6 +266,40 @@ Result<void> MysqlDriver::wait_until_following(Instant deadline) {
     }
     std::this_thread::sleep_for(kLook);
   }
+}
+
+// Reads the server as the verb would, so that the statements are those it would send now.
+std::vector<std::string> MysqlDriver::render(const std::string& verb) {
+  const Instant deadline = system_clock().now() + 1s;
+  const auto state = read_state(deadline);
+  if (!state) return {"(" + state.error().message + ")"};
+  std::vector<std::string> sql;
+  const bool closes = verb == "fence" || (verb == "keep_standby" && !state->read_only) ||
+                      (verb == "follow" && !state->read_only);
+  if (closes) {
+    const auto ids = clients(main_, deadline);
+    if (!ids) return {"(" + ids.error().message + ")"};
+    for (const auto id : *ids) sql.push_back(fmt::format("KILL CONNECTION {}", id));
+    sql.push_back("SET GLOBAL read_only=1");
+  }
+  if (verb == "promote" || verb == "follow") {
+    if (state->semi_sync_source) sql.push_back(kStandAlone);
+    if (state->replica()) {
+      if (state->receiving()) sql.push_back(named("STOP SLAVE", *state, "IO_THREAD"));
+      if (verb == "promote") sql.push_back("-- wait until everything received is applied");
+      sql.push_back(named("STOP SLAVE", *state, ""));
+    }
+  }
+  if (verb == "promote" && state->replica()) sql.push_back(named("RESET SLAVE", *state, "ALL"));
+  if ((verb == "promote" || verb == "unfence") && state->read_only) {
+    sql.push_back("SET GLOBAL read_only=0");
+  }
+  if (verb == "follow") {
+    if (!(state->applied == state->current)) sql.push_back(kStartFromOwn);
+    sql.push_back(change_to(*state, {"(the peer's advertise)", 3306}, "'***'"));
+    sql.push_back(named("START SLAVE", *state, ""));
+  }
+  return sql;
 }
 
 }  // namespace pointsman

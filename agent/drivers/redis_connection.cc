@@ -13,6 +13,8 @@
 namespace pointsman {
 namespace {
 
+constexpr std::size_t kAnswerMost = 4 << 20;
+
 void free_reply(void* reply) { freeReplyObject(reply); }
 
 RedisReply copy(const redisReply& reply) {
@@ -115,7 +117,7 @@ Result<void> RedisConnection::send(const std::string& bytes, Instant deadline) {
 }
 
 Result<RedisReply> RedisConnection::receive(Instant deadline) {
-  for (;;) {
+  for (std::size_t received = 0; received <= kAnswerMost;) {
     void* raw = nullptr;
     if (redisReaderGetReply(reader_, &raw) != REDIS_OK) {
       return {ErrorCode::kUnavailable,
@@ -129,6 +131,7 @@ Result<RedisReply> RedisConnection::receive(Instant deadline) {
     char buffer[16 << 10];
     const ssize_t n = ::recv(socket_.fd(), buffer, sizeof(buffer), MSG_DONTWAIT);
     if (n > 0) {
+      received += static_cast<std::size_t>(n);
       if (redisReaderFeed(reader_, buffer, static_cast<std::size_t>(n)) != REDIS_OK) {
         return {ErrorCode::kInternal, "redis: " + std::string(reader_->errstr)};
       }
@@ -139,6 +142,7 @@ Result<RedisReply> RedisConnection::receive(Instant deadline) {
             fmt::format("redis at {}: connection lost: {}", address_,
                         n == 0 ? "closed by the server" : std::strerror(errno))};
   }
+  return {ErrorCode::kInvalid, fmt::format("redis at {}: an endless answer", address_)};
 }
 
 Result<RedisReply> RedisConnection::exchange(const std::vector<std::string>& command,

@@ -366,21 +366,34 @@ std::optional<bool> RedisDriver::contains(const std::string& received,
   return holds(*whole, *part);
 }
 
+// Reads the server as the verb would, so that the commands are those it would send now.
 std::vector<std::string> RedisDriver::render(const std::string& verb) {
-  if (verb == "fence") {
-    return {fmt::format("CONFIG SET min-replicas-to-write {}", kFenceMark),
-            "CLIENT KILL TYPE normal"};
+  const auto state = read_state(system_clock().now() + 1s);
+  if (!state) return {"(" + state.error().message + ")"};
+  const bool primary = !state->replica();
+  const bool marked = state->min_replicas == kFenceMark;
+  std::vector<std::string> commands;
+  const bool closes = verb == "fence" || (verb == "follow" && primary) ||
+                      (verb == "keep_standby" && primary && state->writable());
+  if (closes && !marked) {
+    commands.push_back(fmt::format("CONFIG SET min-replicas-to-write {}", kFenceMark));
   }
-  if (verb == "unfence") return {"CONFIG SET min-replicas-to-write (as before the fence)"};
-  if (verb == "keep_standby") return {"CONFIG SET replica-read-only yes"};
-  if (verb == "promote") return {"REPLICAOF NO ONE", "CONFIG SET min-replicas-to-write 0"};
+  if (closes) commands.push_back("CLIENT KILL TYPE normal");
+  if ((closes || verb == "keep_standby") && !state->replica_read_only) {
+    commands.push_back("CONFIG SET replica-read-only yes");
+  }
+  if (verb == "unfence" && primary && marked && load()) {
+    commands.push_back(fmt::format("CONFIG SET min-replicas-to-write {}", memory_.min_replicas));
+  }
+  if (verb == "promote") {
+    if (state->min_replicas != 0) commands.push_back("CONFIG SET min-replicas-to-write 0");
+    if (!primary) commands.push_back("REPLICAOF NO ONE");
+  }
   if (verb == "follow") {
-    std::vector<std::string> commands;
     if (!settings_.password.empty()) commands.push_back("CONFIG SET masterauth ***");
-    commands.push_back("REPLICAOF (peer)");
-    return commands;
+    commands.push_back("REPLICAOF (the peer's advertise)");
   }
-  return {};
+  return commands;
 }
 
 }  // namespace pointsman

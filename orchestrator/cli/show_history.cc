@@ -13,17 +13,19 @@ std::string move_line(const Json& move, const Paint& paint) {
   const Tone tone = outcome == "done"     ? Tone::kGood
                     : outcome == "failed" ? Tone::kBad
                                           : Tone::kDoubt;
-  std::string text = paint(Tone::kDim, shown_time(move.string_or("started"))) + "  " +
+  std::string text = paint(Tone::kDim, shown_moment(move.string_or("started"))) + "  " +
                      paint(Tone::kStrong, move_title(move)) + paint(Tone::kPlain, ", ") +
                      paint(tone, move_summary(move));
   const std::string reason = move.string_or("reason");
   if (!reason.empty()) text += paint(Tone::kPlain, "; " + reason);
+  const std::string id = move.string_or("id");
+  if (!id.empty()) text += paint(Tone::kDim, " (" + id + ")");
   return text + "\n";
 }
 
 std::string entry_line(const Json& entry, const Paint& paint) {
   const std::string service = entry.string_or("service");
-  std::string text = paint(Tone::kDim, shown_time(entry.string_or("at"))) + "  " +
+  std::string text = paint(Tone::kDim, shown_moment(entry.string_or("at"))) + "  " +
                      paint(Tone::kPlain, service.empty() ? "(monitor)" : service) + "  " +
                      paint(Tone::kPlain, entry.string_or("kind") + " " + entry.string_or("rule"));
   const std::string outcome = entry.string_or("outcome");
@@ -34,8 +36,6 @@ std::string entry_line(const Json& entry, const Paint& paint) {
   text += paint(Tone::kPlain, ": " + entry.string_or("reason"));
   std::string tail;
   if (entry.int_or("epoch") > 0) tail = fmt::format("epoch {}", entry.int_or("epoch"));
-  const std::string move = entry.string_or("move");
-  if (!move.empty()) tail += (tail.empty() ? "move " : ", move ") + move;
   if (entry.string_or("kind") == "operator") {
     tail += (tail.empty() ? "by " : ", by ") + entry.string_or("actor");
   }

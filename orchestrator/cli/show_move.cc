@@ -80,7 +80,8 @@ std::string commands_text(const Json& move, const Paint& paint) {
 }  // namespace
 
 std::string move_title(const Json& move) {
-  const std::string from = move.string_or("from");
+  // An adoption moves nothing: it says who is in power.
+  const std::string from = move.string_or("kind") == "adopt" ? "" : move.string_or("from");
   const std::string to = move.string_or("to");
   return fmt::format("{} of {}: {}{}{}", move.string_or("kind", "move"), move.string_or("service"),
                      from, from.empty() || to.empty() ? "" : " -> ", to);

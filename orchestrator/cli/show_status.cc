@@ -166,7 +166,8 @@ std::string record_line(const Json& record, const Paint& paint) {
   if (servers.empty()) return text + paint(Tone::kDoubt, "no server asked yet") + "\n" + others;
   const auto total = static_cast<std::int64_t>(servers.size());
   text += paint(agree == total ? Tone::kGood : Tone::kDoubt,
-                fmt::format("{} of {} agree", agree, counted(total, "server", "servers")));
+                fmt::format("{} of {} {}", agree, counted(total, "server", "servers"),
+                            total == 1 ? "agrees" : "agree"));
   return text + paint(Tone::kDim, fmt::format(", read {} ago", shown_seconds(oldest))) + "\n" +
          others;
 }

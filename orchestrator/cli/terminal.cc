@@ -105,6 +105,11 @@ std::string shown_time(std::string_view wall) {
   return fmt::format("{} {} UTC", wall.substr(0, 10), wall.substr(11, 8));
 }
 
+std::string shown_moment(std::string_view wall) {
+  if (wall.size() < 20 || wall[10] != 'T' || wall.back() != 'Z') return std::string(wall);
+  return fmt::format("{} {} UTC", wall.substr(0, 10), wall.substr(11, wall.size() - 12));
+}
+
 std::string counted(std::int64_t count, std::string_view one, std::string_view many) {
   return fmt::format("{} {}", count, count == 1 ? one : many);
 }

@@ -72,6 +72,9 @@ std::string shown_seconds(double seconds);
 // "2026-11-22 03:04:05 UTC" of "2026-11-22T03:04:05.678Z"; anything else as it is.
 std::string shown_time(std::string_view wall);
 
+// The same with milliseconds, "2026-11-22 03:04:05.678 UTC": much happens within a second.
+std::string shown_moment(std::string_view wall);
+
 // `count` with its noun: "1 entry", "2 entries", "12 servers".
 std::string counted(std::int64_t count, std::string_view one, std::string_view many);
 

@@ -121,7 +121,8 @@ void DnsServer::write_knot_files() const {
       "acl:\n  - id: ours\n    key: [pm-key, pm-512]\n    action: [update]\n"
       "    update-type: [A, AAAA, CNAME, TXT]\n"
       "  - id: admin\n    key: admin-key\n    action: [update]\n"
-      "zone:\n  - domain: example.test\n    storage: \"{}\"\n    acl: [ours, admin]\n",
+      "  - id: idle\n    key: idle-key\n    action: [update]\n    update-type: [AAAA]\n"
+      "zone:\n  - domain: example.test\n    storage: \"{}\"\n    acl: [ours, admin, idle]\n",
       folder_);
   write(folder_ + "/knot.conf", conf);
 }

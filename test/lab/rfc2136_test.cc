@@ -208,6 +208,27 @@ TEST_CASE("wrong key, secret, algorithm and clock are told apart, by replace and
   CHECK_EQ(server.serial(), before);
 }
 
+TEST_CASE("Knot: the same errors, and its ACL is heard before the prerequisites") {
+  DnsServer server(ServerKind::kKnot);
+  const Change change = move_to("198.51.100.20", "im-api 2 sh");
+  const long before = server.serial();
+  const SkewedClock behind(std::chrono::seconds(-600));
+  const std::string wrong = DnsServer::secret("another");
+  expect_error(provider_at(server.endpoint(), "no-such-key")->replace(change, kWithin),
+               ErrorCode::kRefused, "BADKEY");
+  expect_error(
+      provider_at(server.endpoint(), "pm-key", system_clock(), wrong)->replace(change, kWithin),
+      ErrorCode::kRefused, "BADSIG");
+  expect_error(provider_at(server.endpoint(), "pm-key", behind)->replace(change, kWithin),
+               ErrorCode::kRefused, "BADTIME");
+  auto denied = provider_at(server.endpoint(), "idle-key");
+  expect_error(denied->replace(change, kWithin), ErrorCode::kRefused, "no access rule");
+  const auto preflight = denied->preflight(api(), kWithin);
+  REQUIRE_FALSE(preflight.ok());
+  CHECK_EQ(preflight.error().code, ErrorCode::kRefused);
+  CHECK_EQ(server.serial(), before);
+}
+
 TEST_CASE("a clock some seconds off changes nothing but the fudge") {
   DnsServer server(ServerKind::kBind);
   for (const int skew : {-20, 20}) {
@@ -348,7 +369,7 @@ TEST_CASE("a swallowed UPDATE that arrives late does nothing: by its marks, and 
   auto again = provider_at(server.endpoint());
   Change back = move_to("192.0.2.10", "im-api 1 hz");
   REQUIRE(again->replace(back, kWithin).ok());
-  std::this_thread::sleep_for(3500ms);
+  std::this_thread::sleep_for(4500ms);
   CHECK_EQ(send_raw(server, late), Rcode::kNotAuth);
   const auto read = provider->read(api(), kWithin);
   CHECK_EQ(read->values, std::vector<std::string>{"192.0.2.10"});

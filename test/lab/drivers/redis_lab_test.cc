@@ -86,6 +86,10 @@ TEST_CASE("redis: a pair tells its roles and positions") {
   CHECK(b.source == pair.a.address());
   CHECK(pair.at_a->contains(b.received, a.executed) == true);
   MUST(pair.at_b->follow({pair.a.address()}, 5s));
+  CHECK(pair.at_a->render("fence").front() == "CONFIG SET min-replicas-to-write 2000000000");
+  CHECK(pair.at_b->render("promote").back() == "REPLICAOF NO ONE");
+  CHECK(pair.at_b->render("follow").front() == "CONFIG SET masterauth ***");
+  CHECK(pair.at_a->report(2s).writable);  // Nothing was sent.
   pair.b.process().freeze();
   for (int i = 0; i < 10; ++i) pair.to_a.run({"INCR", "n"});
   const auto ahead = pair.at_a->report(2s);

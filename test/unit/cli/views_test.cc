@@ -133,11 +133,11 @@ TEST_CASE("explain: gates in a table, the shut ones named first") {
 
 TEST_CASE("history: oldest first, moves where they began") {
   CHECK(history_text(parsed(canned::kHistory), kPlain) ==
-        "2026-11-22 03:04:01 UTC  (monitor)  operator pause done: kernel upgrade "
+        "2026-11-22 03:04:01.000 UTC  (monitor)  operator pause done: kernel upgrade "
         "(by operator root via control socket)\n"
-        "2026-11-22 03:04:02 UTC  failover of im-api: sh -> hz, done in 3.9 s: prepare 0.1 s, "
-        "publish 3.0 s (failed); sh is down\n"
-        "2026-11-22 03:04:03 UTC  im-api  decision suspect: 2 failed probes (epoch 3)\n");
+        "2026-11-22 03:04:02.000 UTC  failover of im-api: sh -> hz, done in 3.9 s: prepare 0.1 s, "
+        "publish 3.0 s (failed); sh is down (m-1)\n"
+        "2026-11-22 03:04:03.000 UTC  im-api  decision suspect: 2 failed probes (epoch 3)\n");
   CHECK(history_text(parsed("{}"), kPlain) == "nothing has happened yet\n");
 }
 

@@ -122,13 +122,13 @@ TEST_CASE("a trial cannot change anything") {
 }
 
 TEST_CASE("the fudge lasts until the deadline, by the server's clock, and no longer") {
-  CHECK_EQ(update_fudge(1s, 0), 2);
-  CHECK_EQ(update_fudge(2500ms, 0), 4);
-  CHECK_EQ(update_fudge(2s, 20), 23);   // We are behind: its time runs from +20 to +22.
-  CHECK_EQ(update_fudge(2s, -20), 21);  // We are ahead: from -20 to -18.
-  CHECK_EQ(update_fudge(30s, -5), 26);
+  CHECK_EQ(update_fudge(1s, 0), 3);
+  CHECK_EQ(update_fudge(2500ms, 0), 5);
+  CHECK_EQ(update_fudge(2s, 20), 24);   // We are behind: its time runs from +20 to +22.
+  CHECK_EQ(update_fudge(2s, -20), 22);  // We are ahead: from -20 to -18.
+  CHECK_EQ(update_fudge(30s, -5), 27);
   CHECK_EQ(update_fudge(1h, 0), 300);
-  CHECK_EQ(update_fudge(-1s, 0), 1);
+  CHECK_EQ(update_fudge(-1s, 0), 2);
 }
 
 TEST_CASE("an answer without a signature is never a success") {
