@@ -96,6 +96,7 @@ struct HttpServer::Impl {
   std::mutex tls_mutex;  // reload_tls() comes from another thread.
   std::optional<TlsContext> tls;
 
+  void serve(Connection& connection);
   void accept_all();
   void accept_one();
   bool make_room(const std::string& source);
@@ -128,6 +129,15 @@ bool HttpServer::Impl::make_room(const std::string& source) {
   return true;
 }
 
+void HttpServer::Impl::serve(Connection& connection) {
+  try {
+    HttpSession session(host, connection.wire, connection.caller.address, connection.waiting_since);
+    session.run(connection.began);
+  } catch (const std::exception& exception) {  // Out of memory: this connection alone pays.
+    log(LogLevel::kError, "http-route-failed", {{"what", exception.what()}});
+  }
+}
+
 void HttpServer::Impl::add(int fd, Caller caller) {
   Connection* connection = nullptr;
   {
@@ -137,9 +147,7 @@ void HttpServer::Impl::add(int fd, Caller caller) {
   }
   try {
     connection->thread = std::thread([this, connection] {
-      HttpSession session(host, connection->wire, connection->caller.address,
-                          connection->waiting_since);
-      session.run(connection->began);
+      serve(*connection);
       connection->wire.cut();
       connection->done = true;
       bell.ring();

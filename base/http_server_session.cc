@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
 
 #include "base/clock.h"
 #include "base/http_server_turn.h"
@@ -106,6 +107,12 @@ HttpSession::HttpSession(SessionHost& host, Wire& wire, std::string peer_address
       wire_(wire),
       peer_address_(std::move(peer_address)),
       waiting_since_(waiting_since) {}
+
+HttpSession::~HttpSession() { release_stream(); }
+
+void HttpSession::release_stream() {
+  if (std::exchange(holds_stream_, false)) host_.streams.fetch_sub(1);
+}
 
 void HttpSession::run(Instant began) {
   const Result<void> shaken = wire_.handshake(began + host_.options.head_within);
@@ -268,10 +275,7 @@ bool HttpSession::answer() {
                                    wire_.write(bytes, deadline);
                           }};
   const bool written = take_turn(turn);
-  if (holds_stream_) {
-    host_.streams.fetch_sub(1);
-    holds_stream_ = false;
-  }
+  release_stream();
   return written && !close;
 }
 

@@ -42,6 +42,9 @@ class HttpSession {
   // a request, 0 while it serves one.
   HttpSession(SessionHost& host, Wire& wire, std::string peer_address,
               std::atomic<std::int64_t>& waiting_since);
+  ~HttpSession();
+  HttpSession(const HttpSession&) = delete;
+  HttpSession& operator=(const HttpSession&) = delete;
 
   // Serves until the connection ends. `began` is when it was accepted.
   void run(Instant began);
@@ -60,6 +63,7 @@ class HttpSession {
   bool answer();
   HttpReply reply_to(std::string path, HttpHeaders query);
   void tell_fault();
+  void release_stream();
 
   SessionHost& host_;
   Wire& wire_;

@@ -250,6 +250,9 @@ void bury(pid_t pid, int ended) {
 Result<ProcessOutcome> run_process(const std::vector<std::string>& argv, const std::string& input,
                                    Duration within, std::size_t output_most) {
   if (argv.empty() || argv[0].empty()) return {ErrorCode::kInvalid, "no program to run"};
+  if (within <= Duration::zero()) {
+    return {ErrorCode::kUnavailable, fmt::format("no time left to start {}", argv[0])};
+  }
   undead().bury();
   const Instant deadline = system_clock().now() + within;
   Plumbing pipes;

@@ -309,6 +309,29 @@ def check_words(path, code):
                 yield (path, number, f"`{name}`: {', '.join(sorted(bad))} is not a word of ours")
 
 
+def types_of(code):
+    """(name, line) of each type that every file could see."""
+    for match in re.finditer(r"^namespace\s*\{", code, re.M):
+        end = closing(code, match.end() - 1)
+        hidden = re.sub(r"[^\n]", " ", code[match.end():end])
+        code = code[:match.end()] + hidden + code[end:]
+    for match in re.finditer(r"^(?:class|struct|enum class)\s+(\w+)(?!\w|::)[\w\s:,<>]*\{", code, re.M):
+        yield match.group(1), code.count("\n", 0, match.start()) + 1
+
+
+def check_types(files):
+    """Two types of one name in two files break the one-definition rule, and no linker says so."""
+    seen = {}
+    for path in files:
+        if not is_cc(path) or path.startswith(("test/", "bench/")):
+            continue
+        with open(os.path.join(ROOT, path), encoding="utf-8") as file:
+            for name, number in types_of(strip(file.read())):
+                if name in seen:
+                    yield (path, number, f"type {name} is also in {seen[name]}")
+                seen[name] = path
+
+
 def check_text(path, text, lines):
     marks = "TO" + "DO|FIX" + "ME|X" + "XX"
     for number, line in enumerate(lines, 1):
@@ -352,7 +375,7 @@ def main(arguments):
     if arguments:
         print(__doc__, file=sys.stderr)
         return 2
-    problems = [problem for path in files for problem in check(path)]
+    problems = [problem for path in files for problem in check(path)] + list(check_types(files))
     for path, number, what in problems:
         print(f"{path}:{number}: {what}")
     print(f"tidy: {len(problems)} violations in {len(files)} files", file=sys.stderr)

@@ -32,9 +32,8 @@ std::string indented_lines(std::string_view write, const Paint& paint) {
 
 // {"writes":12,"sentence":"..."} as "writes 12, sentence ...".
 std::string members_text(const Json& object) {
-  const std::string sentence = object.string_or("text");
-  if (!sentence.empty()) return sentence;
-  std::string text;
+  std::string text = object.string_or("text");
+  if (!text.empty()) return text;
   for (const auto& [key, value] : object.as_object()) {
     if (value.is_null()) continue;
     if (!text.empty()) text += ", ";

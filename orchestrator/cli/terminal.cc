@@ -89,9 +89,10 @@ std::string shown_seconds(double seconds) {
   if (seconds < 0) return "-" + shown_seconds(-seconds);
   if (seconds < 9.95) return fmt::format("{:.1f} s", seconds);
   if (seconds < 119.5) return fmt::format("{:.0f} s", seconds);
-  const auto minutes = static_cast<std::int64_t>(std::min(seconds, 1e15) / 60 + 0.5);
+  const std::int64_t minutes = std::llround(std::min(seconds, 1e15) / 60);
   if (minutes < 60) return fmt::format("{} min", minutes);
-  if (minutes < 48 * 60) {
+  constexpr std::int64_t kTwoDays = 2880;
+  if (minutes < kTwoDays) {
     return minutes % 60 == 0 ? fmt::format("{} h", minutes / 60)
                              : fmt::format("{} h {} min", minutes / 60, minutes % 60);
   }

@@ -15,7 +15,7 @@ function(pm_failover name label timeout)
     COMMAND ${PM_PYTHON} ${CMAKE_CURRENT_FUNCTION_LIST_DIR}/failover_test.py
             --bin ${CMAKE_RUNTIME_OUTPUT_DIRECTORY} ${ARGN})
   set_tests_properties(lab-failover-${name} PROPERTIES LABELS ${label} TIMEOUT ${timeout}
-                       RESOURCE_LOCK laboratory)
+                       RUN_SERIAL TRUE)  # They measure seconds.
 endfunction()
 
 set(pm_failover_scenarios a b c d semi-sync late-applier bind-stopped monitor-cut-off

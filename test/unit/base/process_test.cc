@@ -73,6 +73,7 @@ TEST_CASE("process: failures to start") {
   CHECK(run_process({"/no/such/program"}, "", 1s).error().code == ErrorCode::kNotFound);
   CHECK(run_process({"no-such-program-pm"}, "", 1s).error().code == ErrorCode::kNotFound);
   CHECK(run_process({"/etc/passwd"}, "", 1s).error().code == ErrorCode::kRefused);
+  CHECK(run_process({"true"}, "", 0s).error().code == ErrorCode::kUnavailable);
   CHECK(run_process({}, "", 1s).error().code == ErrorCode::kInvalid);
 }
 

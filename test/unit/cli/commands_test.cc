@@ -37,8 +37,8 @@ class FakeDaemon {
     char name[] = "/tmp/pm-cli-XXXXXX";
     REQUIRE(::mkdtemp(name) != nullptr);
     folder_ = name;
-    const auto get = [this](std::string path, std::string_view body) {
-      server_.route("GET", std::move(path), [body](const HttpCall&) { return reply(body); });
+    const auto get = [this](const std::string& path, std::string_view body) {
+      server_.route("GET", path, [body](const HttpCall&) { return reply(body); });
     };
     get("/api/v1/services", canned::kServices);
     get("/api/v1/services/im-api/explain", canned::kExplain);
