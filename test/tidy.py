@@ -315,7 +315,8 @@ def types_of(code):
         end = closing(code, match.end() - 1)
         hidden = re.sub(r"[^\n]", " ", code[match.end():end])
         code = code[:match.end()] + hidden + code[end:]
-    for match in re.finditer(r"^(?:class|struct|enum class)\s+(\w+)(?!\w|::)[\w\s:,<>]*\{", code, re.M):
+    visible = r"^(?:class|struct|enum class)\s+(\w+)(?!\w|::)[\w\s:,<>]*\{"
+    for match in re.finditer(visible, code, re.M):
         yield match.group(1), code.count("\n", 0, match.start()) + 1
 
 
