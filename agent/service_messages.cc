@@ -173,7 +173,15 @@ OrderReply ServiceRunner::rehearse(const Order& order, const GuardSight& seen) {
   {
     const std::lock_guard lock(mutex_);
     Guard copy = guard_;
-    const Verdict verdict = copy.on_order(order, seen, parts_.clock->now());
+    Order as_if = order;
+    if (order.verb == Verb::kPromote) {
+      // In a real move the standby is prepared and the old site's power has ended by now.
+      as_if.verb = Verb::kPrepare;
+      copy.on_order(as_if, seen, parts_.clock->now());
+      as_if.verb = Verb::kPromote;
+      as_if.old_fenced = true;
+    }
+    const Verdict verdict = copy.on_order(as_if, seen, parts_.clock->now());
     reply.accepted = verdict.accepted;
     reply.reason = verdict.reason;
   }
