@@ -138,6 +138,13 @@ void fold_one(Turn& turn, const PublishAnswered& answered) {
   if (answered.accepted) {
     record.accepted = true;
     record.refused = false;
+    if (index < turn.s.records.size()) {
+      RecordView& view = turn.s.records[index];
+      view.read = view.readable = true;
+      view.at = turn.now;
+      view.site = turn.s.publish->to;
+      view.values = answered.values;
+    }
     record.attempts = 0;
     record.next = turn.now;
     turn.mark("provider accepted the change of record " + std::to_string(answered.record + 1));

@@ -60,6 +60,7 @@ struct PublishAnswered {
   std::string move;
   bool accepted = false;
   bool for_good = false;  // Of a refusal: trying again cannot help until a person acts.
+  std::string values;     // What now stands there, read back.
   std::string detail;
 };
 struct AuthoritiesAnswered {
@@ -152,6 +153,7 @@ struct JournalLine {
   std::string rule;
   std::string outcome;
   std::string reason;
+  std::string actor;  // "": this monitor.
 };
 
 // The answer to an operator.

@@ -117,6 +117,7 @@ PublishAnswered Publisher::publish(const PublishRecord& order, Duration within) 
   } else if (const auto replaced = provider_.replace(*change, within / 2); replaced.ok()) {
     find_authorities(within);
     answered.accepted = true;
+    answered.values = joined(change->desired);
     answered.detail = fmt::format("{} {} is {} by the provider's own account", key_.name, key_.type,
                                   joined(change->desired));
     return answered;
