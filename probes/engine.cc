@@ -18,18 +18,36 @@
 
 namespace pointsman {
 
-// One question under way. It stays with its target between attempts, for setting up an easy handle
-// costs more than a question.
-struct HttpExchange {
-  CURL* easy = nullptr;
-  CURLU* url = nullptr;
+namespace {
+
+// What is prepared for a target once, so that asking needs no parsing.
+struct Question {
+  const ProbeSpec& spec;
+  const Place& place;
+  CURLU* url = curl_url();
   curl_slist* headers = nullptr;
   curl_slist* connect_to = nullptr;
+  std::optional<std::int64_t> cert_end;  // Wall seconds; a reused connection shows none anew.
+  std::unique_ptr<HttpExchange> idle;    // Only of targets that do not share handles.
+
+  Question(const ProbeSpec& s, const Place& p);
+  Question(const Question&) = delete;
+  Question& operator=(const Question&) = delete;
+  ~Question();
+
+  // Plain fresh questions differ in URL and headers alone, so a few handles, which stay in the
+  // processor's caches, serve all of them. TLS and kept connections leave more behind in a handle.
+  bool shares_handles() const { return !place.tls && !spec.keep_alive; }
+};
+
+}  // namespace
+
+// One question under way, on an easy handle that serves again and again.
+struct HttpExchange {
+  CURL* easy = nullptr;
   CURLM* multi = nullptr;
+  Question* question = nullptr;
   std::uint64_t attempt = 0;
-  std::uint32_t target = 0;
-  const ProbeSpec* spec = nullptr;
-  const Place* place = nullptr;
   int fd = -1;  // Connected for us, not yet taken by curl.
   bool connected = false;
   int socket_errno = 0;
@@ -37,18 +55,12 @@ struct HttpExchange {
   std::size_t body_bytes = 0;
   bool cut = false;
   std::string body;
-  std::optional<std::int64_t> cert_end;  // Wall seconds; a reused connection shows none anew.
   std::array<char, CURL_ERROR_SIZE> error{};
 
   HttpExchange() = default;
   HttpExchange(const HttpExchange&) = delete;
   HttpExchange& operator=(const HttpExchange&) = delete;
-  ~HttpExchange() {
-    curl_easy_cleanup(easy);
-    curl_url_cleanup(url);
-    curl_slist_free_all(headers);
-    curl_slist_free_all(connect_to);
-  }
+  ~HttpExchange() { curl_easy_cleanup(easy); }
 };
 
 namespace {
@@ -56,7 +68,9 @@ namespace {
 constexpr std::size_t kBodyMost = 64 << 10;
 constexpr std::size_t kHeadMost = 64 << 10;
 // Several small multi handles are quicker than a large one: curl walks per-handle lists.
-constexpr std::uint32_t kLanes = 8;
+constexpr std::uint32_t kLanes = 4;
+// Idle handles kept for plain questions; a burst that needs more makes its own.
+constexpr std::size_t kSharedMost = 128;
 constexpr long kCaCacheSeconds = 600;
 // curl allocates it for every exchange. The least that curl allows is the most that malloc takes
 // from its thread's own cache; anything larger stirs up the whole heap each time.
@@ -75,7 +89,7 @@ std::size_t on_body(char* bytes, std::size_t size, std::size_t count, void* to) 
   const std::size_t taken = std::min(length, room);
   exchange->body_bytes += taken;
   exchange->cut = taken < length;
-  const ProbeSpec& spec = *exchange->spec;
+  const ProbeSpec& spec = exchange->question->spec;
   if (!spec.expect_body.empty() || !spec.expect_json.empty()) exchange->body.append(bytes, taken);
   return exchange->cut ? 0 : length;
 }
@@ -106,47 +120,46 @@ void add_line(curl_slist*& list, const std::string& line) {
   list = longer;
 }
 
-void set_tls(HttpExchange& exchange) {
-  const ProbeSpec& spec = *exchange.spec;
-  CURL* easy = exchange.easy;
+Question::Question(const ProbeSpec& s, const Place& p) : spec(s), place(p) {
+  const bool by_name = place.tls && !place.name.empty();
+  const std::string text = fmt::format("{}://{}:{}{}", place.tls ? "https" : "http",
+                                       by_name ? place.name : place.ip, place.port, place.path);
+  CHECK(url != nullptr && curl_url_set(url, CURLUPART_URL, text.c_str(), 0) == CURLUE_OK);
+  if (by_name) add_line(connect_to, fmt::format("::{}:{}", place.ip, place.port));
+  add_line(headers, "Host: " + place.host_field);
+  if (!spec.keep_alive) add_line(headers, "Connection: close");
+}
+
+Question::~Question() {
+  idle.reset();  // It refers to the rest.
+  curl_url_cleanup(url);
+  curl_slist_free_all(headers);
+  curl_slist_free_all(connect_to);
+}
+
+void set_tls(CURL* easy, const Question& question) {
   set(easy, CURLOPT_SSLVERSION, static_cast<long>(CURL_SSLVERSION_TLSv1_2));
   // A resumed session would show no certificate, and the certificate is part of the question.
   set(easy, CURLOPT_SSL_SESSIONID_CACHE, 0L);
   set(easy, CURLOPT_CA_CACHE_TIMEOUT, kCaCacheSeconds);
-  if (!spec.ca_file.empty()) {
-    set(easy, CURLOPT_CAINFO, spec.ca_file.c_str());
+  if (!question.spec.ca_file.empty()) {
+    set(easy, CURLOPT_CAINFO, question.spec.ca_file.c_str());
     set(easy, CURLOPT_CAPATH, static_cast<char*>(nullptr));
   }
-  if (spec.cert_days > 0) set(easy, CURLOPT_CERTINFO, 1L);
+  if (question.spec.cert_days > 0) set(easy, CURLOPT_CERTINFO, 1L);
+  if (question.connect_to != nullptr) set(easy, CURLOPT_CONNECT_TO, question.connect_to);
 }
 
-void set_url(HttpExchange& exchange) {
-  const Place& place = *exchange.place;
-  const bool by_name = place.tls && !place.name.empty();
-  const std::string url = fmt::format("{}://{}:{}{}", place.tls ? "https" : "http",
-                                      by_name ? place.name : place.ip, place.port, place.path);
-  // Handed over parsed, for curl would parse a text anew, and print it again, for every exchange.
-  exchange.url = curl_url();
-  CHECK(curl_url_set(exchange.url, CURLUPART_URL, url.c_str(), 0) == CURLUE_OK);
-  set(exchange.easy, CURLOPT_CURLU, exchange.url);
-  if (!by_name) return;
-  add_line(exchange.connect_to, fmt::format("::{}:{}", place.ip, place.port));
-  set(exchange.easy, CURLOPT_CONNECT_TO, exchange.connect_to);
-}
-
-// Once for each easy handle; it then asks the same question again and again.
-void set_up(HttpExchange& exchange) {
+// What stays with a handle for good; URL and headers come with each question.
+void set_up(HttpExchange& exchange, const Question& question) {
   CURL* easy = exchange.easy;
-  set_url(exchange);
-  add_line(exchange.headers, "Host: " + exchange.place->host_field);
-  if (!exchange.spec->keep_alive) {
-    add_line(exchange.headers, "Connection: close");
+  void* const self = &exchange;
+  if (!question.spec.keep_alive) {
     set(easy, CURLOPT_FRESH_CONNECT, 1L);
     set(easy, CURLOPT_FORBID_REUSE, 1L);
   }
-  set(easy, CURLOPT_HTTPHEADER, exchange.headers);
   set(easy, CURLOPT_USERAGENT, "pointsman/" PM_VERSION);
-  set(easy, CURLOPT_PRIVATE, static_cast<void*>(&exchange));
+  set(easy, CURLOPT_PRIVATE, self);
   set(easy, CURLOPT_ERRORBUFFER, exchange.error.data());
   set(easy, CURLOPT_NOSIGNAL, 1L);
   set(easy, CURLOPT_PROXY, "");
@@ -158,14 +171,14 @@ void set_up(HttpExchange& exchange) {
   set(easy, CURLOPT_DNS_CACHE_TIMEOUT, 0L);
   set(easy, CURLOPT_BUFFERSIZE, kReadBytes);
   set(easy, CURLOPT_HEADERFUNCTION, on_head);
-  set(easy, CURLOPT_HEADERDATA, static_cast<void*>(&exchange));
+  set(easy, CURLOPT_HEADERDATA, self);
   set(easy, CURLOPT_WRITEFUNCTION, on_body);
-  set(easy, CURLOPT_WRITEDATA, static_cast<void*>(&exchange));
+  set(easy, CURLOPT_WRITEDATA, self);
   set(easy, CURLOPT_OPENSOCKETFUNCTION, on_open);
-  set(easy, CURLOPT_OPENSOCKETDATA, static_cast<void*>(&exchange));
+  set(easy, CURLOPT_OPENSOCKETDATA, self);
   set(easy, CURLOPT_SOCKOPTFUNCTION, on_opened);
-  set(easy, CURLOPT_SOCKOPTDATA, static_cast<void*>(&exchange));
-  if (exchange.place->tls) set_tls(exchange);
+  set(easy, CURLOPT_SOCKOPTDATA, self);
+  if (question.place.tls) set_tls(easy, question);
 }
 
 std::optional<std::int64_t> read_cert_end(CURL* easy) {
@@ -185,7 +198,7 @@ std::optional<std::int64_t> read_cert_end(CURL* easy) {
 }
 
 Error failure(const HttpExchange& exchange, CURLcode code) {
-  const Place& place = *exchange.place;
+  const Place& place = exchange.question->place;
   long os_errno = exchange.socket_errno;
   if (os_errno == 0) curl_easy_getinfo(exchange.easy, CURLINFO_OS_ERRNO, &os_errno);
   const std::string words = exchange.error[0] != '\0' ? std::string(exchange.error.data())
@@ -237,14 +250,18 @@ class CurlSpeaker final : public HttpSpeaker {
   }
 
   ~CurlSpeaker() override {
-    idle_.clear();
+    shared_.clear();
+    questions_.clear();
     for (const Lane& lane : lanes_) curl_multi_cleanup(lane.multi);
     curl_global_cleanup();
   }
 
   HttpExchange* begin(std::uint64_t attempt, std::uint32_t target, const ProbeSpec& spec,
                       const Place& place, int fd) override {
-    auto exchange = take_idle(target, spec, place);
+    if (questions_.size() <= target) questions_.resize(target + 1);
+    auto& question = questions_[target];
+    if (!question) question = std::make_unique<Question>(spec, place);
+    auto exchange = take(*question);
     exchange->attempt = attempt;
     exchange->fd = fd;
     exchange->connected = false;
@@ -252,16 +269,16 @@ class CurlSpeaker final : public HttpSpeaker {
     exchange->head_bytes = exchange->body_bytes = 0;
     exchange->cut = false;
     exchange->error[0] = '\0';
-    Lane& lane = lanes_[lane_of(target, spec, place)];
+    Lane& lane = lanes_[lane_of(target, *question)];
     exchange->multi = lane.multi;
     CHECK(curl_multi_add_handle(lane.multi, exchange->easy) == CURLM_OK);
     return exchange.release();
   }
 
-  void cancel(HttpExchange* exchange) override { put_idle(detach(exchange)); }
+  void cancel(HttpExchange* exchange) override { put_back(detach(exchange)); }
 
   void forget(std::uint32_t target) override {
-    if (target < idle_.size()) idle_[target].reset();
+    if (target < questions_.size()) questions_[target].reset();
   }
 
   void ready(std::uint64_t event, std::uint32_t epoll_events) override {
@@ -332,23 +349,29 @@ class CurlSpeaker final : public HttpSpeaker {
   }
 
   // Targets of one CA file share a lane, for a multi handle keeps one parsed CA store.
-  std::uint32_t lane_of(std::uint32_t target, const ProbeSpec& spec, const Place& place) {
-    if (!place.tls) return target % kLanes;
+  std::uint32_t lane_of(std::uint32_t target, const Question& question) {
+    if (!question.place.tls) return target % kLanes;
     const auto next = static_cast<std::uint32_t>(lane_of_ca_.size() % kLanes);
-    return lane_of_ca_.emplace(spec.ca_file, next).first->second;
+    return lane_of_ca_.emplace(question.spec.ca_file, next).first->second;
   }
 
-  std::unique_ptr<HttpExchange> take_idle(std::uint32_t target, const ProbeSpec& spec,
-                                          const Place& place) {
-    if (idle_.size() <= target) idle_.resize(target + 1);
-    if (idle_[target]) return std::move(idle_[target]);
-    auto exchange = std::make_unique<HttpExchange>();
-    exchange->easy = curl_easy_init();
-    CHECK(exchange->easy != nullptr);
-    exchange->target = target;
-    exchange->spec = &spec;
-    exchange->place = &place;
-    set_up(*exchange);
+  std::unique_ptr<HttpExchange> take(Question& question) {
+    std::unique_ptr<HttpExchange> exchange;
+    if (question.shares_handles() && !shared_.empty()) {
+      exchange = std::move(shared_.back());
+      shared_.pop_back();
+    } else {
+      exchange = std::move(question.idle);
+    }
+    if (!exchange) {
+      exchange = std::make_unique<HttpExchange>();
+      exchange->easy = curl_easy_init();
+      CHECK(exchange->easy != nullptr);
+      set_up(*exchange, question);
+    }
+    exchange->question = &question;
+    set(exchange->easy, CURLOPT_CURLU, question.url);
+    set(exchange->easy, CURLOPT_HTTPHEADER, question.headers);
     return exchange;
   }
 
@@ -359,9 +382,15 @@ class CurlSpeaker final : public HttpSpeaker {
     return std::unique_ptr<HttpExchange>(exchange);
   }
 
-  void put_idle(std::unique_ptr<HttpExchange> exchange) {
+  void put_back(std::unique_ptr<HttpExchange> exchange) {
     exchange->body.clear();
-    idle_[exchange->target] = std::move(exchange);
+    Question& question = *exchange->question;
+    exchange->question = nullptr;
+    if (!question.shares_handles()) {
+      question.idle = std::move(exchange);
+    } else if (shared_.size() < kSharedMost) {
+      shared_.push_back(std::move(exchange));
+    }
   }
 
   void collect(Lane& lane, WallTime wall, std::vector<Finished>& finished) {
@@ -373,7 +402,7 @@ class CurlSpeaker final : public HttpSpeaker {
       curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &from);
       auto* exchange = reinterpret_cast<HttpExchange*>(from);
       finished.push_back({exchange->attempt, reply_of(*exchange, code, wall)});
-      put_idle(detach(exchange));
+      put_back(detach(exchange));
     }
   }
 
@@ -386,10 +415,11 @@ class CurlSpeaker final : public HttpSpeaker {
     reply.status = static_cast<int>(status);
     reply.body = std::move(exchange.body);
     reply.cut = exchange.cut;
-    if (exchange.spec->cert_days > 0) {
-      if (const auto end = read_cert_end(exchange.easy)) exchange.cert_end = end;
-      if (exchange.cert_end) {
-        reply.cert_seconds_left = *exchange.cert_end - wall.ns / 1'000'000'000;
+    Question& question = *exchange.question;
+    if (question.spec.cert_days > 0) {
+      if (const auto end = read_cert_end(exchange.easy)) question.cert_end = end;
+      if (question.cert_end) {
+        reply.cert_seconds_left = *question.cert_end - wall.ns / 1'000'000'000;
       }
     }
     return reply;
@@ -399,7 +429,8 @@ class CurlSpeaker final : public HttpSpeaker {
   const int epoll_fd_;
   std::array<Lane, kLanes> lanes_;
   std::unordered_map<std::string, std::uint32_t> lane_of_ca_;
-  std::vector<std::unique_ptr<HttpExchange>> idle_;  // By target.
+  std::vector<std::unique_ptr<Question>> questions_;   // By target.
+  std::vector<std::unique_ptr<HttpExchange>> shared_;  // Idle; the last used is the next.
 };
 
 }  // namespace

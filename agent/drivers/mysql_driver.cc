@@ -147,10 +147,14 @@ StoreReport MysqlDriver::report(Duration within) {
   report.semi_sync = replica_on == "ON";
   report.source = fmt::format("{}:{}", state->host, state->port);
   report.receiver_running = state->io == "Yes";
-  report.applier_running = state->applier;
+  // A replica that is late on purpose is never promoted, so no move may count on it.
+  report.applier_running = state->applier && state->delay_s == 0;
   report.errant = to_text(errant_of(state->binlog_state, state->server_id, state->applied));
   report.detail = !state->applier_error.empty() ? state->applier_error : state->io_error;
   if (state->sources > 1) report.detail = "follows several sources";
+  if (state->delay_s > 0) {
+    report.detail = fmt::format("delayed by {} s on purpose", state->delay_s);
+  }
   if (report.detail.empty() && !state->strict) report.detail = "gtid_strict_mode is off";
   return report;
 }

@@ -82,6 +82,22 @@ void order_move(Turn& turn) {
   }
 }
 
+// A site that no order has reached yet (it was away at adoption, a later message overtook the
+// order, or its state was lost) touches nothing until it is told who is in power.
+void order_newcomer(Turn& turn) {
+  if (turn.s.move || !turn.policy.agents || turn.s.phase != Phase::kSteady) return;
+  const int other = turn.s.other(turn.s.primary);
+  if (!turn.fresh_agent(other) || turn.agent(other).role != SiteRole::kNone) return;
+  SendOrder order;
+  order.site = other;
+  order.kind = OrderKind::kAdopt;
+  order.reign = turn.s.reign;
+  order.power = turn.s.primary;
+  const bool made = turn.s.last_move && turn.s.last_move->reign == turn.s.reign;
+  order.move = made ? turn.s.last_move->id : "newcomer-" + turn.s.reign.id;
+  send(turn, std::move(order));
+}
+
 // A move that was given up before its fence: the standby is told, so that it vouches again at once.
 void order_void(Turn& turn) {
   if (turn.s.move || !turn.s.last_move || !turn.policy.agents) return;
@@ -188,6 +204,7 @@ VouchWish wish(Turn& turn) {
 void order_what_is_due(Turn& turn) {
   note_eligibility(turn);
   order_move(turn);
+  order_newcomer(turn);
   order_void(turn);
   order_fence(turn);
   order_records(turn);

@@ -224,8 +224,11 @@ class Lab:
 
     def wait_ready_to_move(self, within=30.0):
         """Until no gate but `witness` (nobody is down) would keep a failover from being made."""
-        wait_until("gates open", within, lambda: set(self.closed_gates()) <= {"witness"},
-                   every=0.2)
+        try:
+            wait_until("gates open", within, lambda: set(self.closed_gates()) <= {"witness"},
+                       every=0.2)
+        except LabError as error:
+            raise LabError(f"{error}; closed: {self.closed_gates()}") from error
 
     def snapshot(self):
         """All that pointsman could have changed: stores, packet filters, zone, units."""

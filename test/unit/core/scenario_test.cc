@@ -63,6 +63,7 @@ class Stage {
     if (verb == "published") return published(words);
     if (verb == "agreed") return agreed(words);
     if (verb == "refused") return refused(words);
+    if (verb == "overtaken") return overtaken(words);
     if (verb == "around") return around(words);
     if (verb == "ask") return ask(words);
     FAIL("unknown verb in scenario: " << verb);
@@ -111,6 +112,17 @@ class Stage {
     probes_[site(words.at(0))] = sighting;
     now_ = now_ + 20ms;
     give(ProbeSeen{site(words.at(0)), 0, sighting, now_ - 10ms, words.at(1)});
+  }
+
+  // An order to adopt came after a later message: the agent refused it.
+  void overtaken(const std::vector<std::string>& words) {
+    now_ = now_ + 10ms;
+    OrderAnswered answered;
+    answered.site = site(words.at(0));
+    answered.kind = OrderKind::kAdopt;
+    answered.reached = true;
+    answered.reason = "older than a message already received";
+    give(answered);
   }
 
   static Reign reign_of(const std::string& text) {

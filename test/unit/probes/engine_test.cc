@@ -2,6 +2,8 @@
 
 #include <doctest/doctest.h>
 
+#include <set>
+
 #include "test/unit/probes/site.h"
 
 using namespace pointsman;
@@ -54,6 +56,39 @@ TEST_CASE("the request names host and path, and closes") {
   CHECK_EQ(heard.find("GET /health?deep=1 HTTP/1.1\r\n"), 0);
   CHECK_NE(heard.find("\r\nHost: api.example.test\r\n"), std::string::npos);
   CHECK_NE(heard.find("\r\nConnection: close\r\n"), std::string::npos);
+}
+
+TEST_CASE("targets that share handles ask each its own question") {
+  std::mutex mutex;
+  std::set<std::string> heard;
+  Site site([&](int fd) {
+    const std::string head = hear(fd);
+    const auto host = head.find("Host: ");
+    {
+      const std::lock_guard lock(mutex);
+      heard.insert(head.substr(0, head.find(" HTTP")) + " " +
+                   head.substr(host + 6, head.find("\r\n", host) - host - 6));
+    }
+    say(fd, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+  });
+  std::vector<ProbeSpec> specs;
+  for (const std::string name : {"a", "b", "c"}) {
+    specs.push_back(http_spec(site.url("/" + name)));
+    specs.back().name = name;
+    specs.back().host = name + ".example.test";
+  }
+  const ShiftClock clock;
+  Notes notes;
+  ProbeEngine engine(clock, notes.sink());
+  REQUIRE(engine.watch(specs).ok());
+  REQUIRE(notes.until_count(Outcome::kPass, 12));
+  REQUIRE(engine.watch({specs[2]}).ok());
+  const auto passes = notes.number(Outcome::kPass);
+  REQUIRE(notes.until_count(Outcome::kPass, passes + 4));
+  CHECK_EQ(notes.number(Outcome::kFail), 0);
+  const std::lock_guard lock(mutex);
+  CHECK_EQ(heard, std::set<std::string>{"GET /a a.example.test", "GET /b b.example.test",
+                                        "GET /c c.example.test"});
 }
 
 TEST_CASE("kept connections are used again") {
