@@ -89,7 +89,9 @@ OperatorAnswer cancel(Turn& turn, const OperatorAsked& asked) {
 }
 
 OperatorAnswer pause(Turn& turn, const OperatorAsked& asked) {
-  turn.s.hold = {true, asked.reason, asked.actor, std::nullopt};
+  const std::string reason =
+      asked.reason.empty() && turn.s.hold.on ? turn.s.hold.reason : asked.reason;
+  turn.s.hold = {true, reason, asked.actor, std::nullopt};
   if (asked.lasting) turn.s.hold.until = turn.now + *asked.lasting;
   return done(turn.policy.name + " is paused: nothing moves by itself" +
               (asked.lasting ? " for " + say(*asked.lasting) : ""));
@@ -130,9 +132,9 @@ void obey(Turn& turn, const OperatorAsked& asked) {
       break;
     case AskKind::kAck: answer = acknowledge(turn); break;
   }
-  turn.write(
-      "operator", rule, answer.accepted ? "done" : "refused",
-      asked.actor + ": " + answer.text + (asked.reason.empty() ? "" : " (" + asked.reason + ")"));
+  turn.write("operator", rule, answer.accepted ? "done" : "refused",
+             answer.text + (asked.reason.empty() ? "" : " (" + asked.reason + ")"));
+  turn.out.journal.back().actor = asked.actor;
   turn.out.reason = answer.text;
   turn.out.answer = std::move(answer);
 }

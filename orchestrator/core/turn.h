@@ -34,7 +34,7 @@ struct Turn {
   void write(std::string kind, std::string rule, std::string outcome, std::string reason) {
     out.save = true;
     out.journal.push_back(
-        {std::move(kind), std::move(rule), std::move(outcome), std::move(reason)});
+        {std::move(kind), std::move(rule), std::move(outcome), std::move(reason), ""});
   }
   void tell(NoticeLevel level, std::string rule, std::string text) {
     out.commands.emplace_back(Notice{level, std::move(rule), std::move(text)});

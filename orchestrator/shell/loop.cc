@@ -215,7 +215,7 @@ std::uint64_t Loop::save(Service& service, const Decision& decision, Instant now
     entry.rule = line.rule;
     entry.outcome = line.outcome;
     entry.reason = line.reason;
-    entry.actor = parts_.actor;
+    entry.actor = line.actor.empty() ? parts_.actor : line.actor;
     const ServiceState& s = service.state;
     const std::optional<Move>& move = s.move ? s.move : s.last_move;
     entry.epoch = s.move ? s.move->reign.epoch : s.reign.epoch;

@@ -218,10 +218,10 @@ class Stage {
   std::string move_id() const { return state_.publish ? state_.publish->move : ""; }
 
   void published(const std::vector<std::string>&) {
-    give(PublishAnswered{0, move_id(), true, false, "accepted"});
+    give(PublishAnswered{0, move_id(), true, false, "sh", "accepted"});
   }
   void refused(const std::vector<std::string>& words) {
-    give(PublishAnswered{0, move_id(), false, words.at(0) == "for-good", "refused"});
+    give(PublishAnswered{0, move_id(), false, words.at(0) == "for-good", "", "refused"});
   }
   void agreed(const std::vector<std::string>&) {
     const int to = state_.publish ? state_.publish->to : -1;
