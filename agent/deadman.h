@@ -41,6 +41,12 @@ class Deadman {
   // kArmed starts closed; a renewal opens.
   virtual Result<void> set_mode(const std::string& service, DeadmanMode mode) = 0;
 
+  // set_mode(kArmed) and renew() at once, so that a site that serves already drops no packet.
+  virtual Result<void> arm(const std::string& service, Instant until) {
+    RETURN_IF_ERROR(set_mode(service, DeadmanMode::kArmed));
+    return renew(service, until);
+  }
+
   // Ports pass until `until`. One transaction: delete element, add element with the rest as
   // timeout. The clock is read again afterwards; when more than 50 ms passed, it renews again with
   // the right rest, and a rest that is gone is closed instead. Never lengthens: a frozen caller

@@ -113,9 +113,11 @@ Result<void> DeadmanThread::follow_goal(Entry& entry, const DeadmanGoal& goal, I
     entry.renewed = Instant{0};
   }
   if (entry.mode != goal.mode) {
-    RETURN_IF_ERROR(deadman_->set_mode(service, goal.mode));
+    const bool lives = goal.mode == DeadmanMode::kArmed && goal.until > now;
+    RETURN_IF_ERROR(lives ? deadman_->arm(service, goal.until)
+                          : deadman_->set_mode(service, goal.mode));
     entry.mode = goal.mode;
-    entry.renewed = Instant{0};
+    entry.renewed = lives ? goal.until : Instant{0};
   }
   if (goal.mode != DeadmanMode::kArmed) return {};
   if (goal.until > now) {

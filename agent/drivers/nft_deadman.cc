@@ -26,6 +26,7 @@ class NftDeadman : public Deadman {
 
   Result<void> set_up(const std::vector<DeadmanPorts>& services) override;
   Result<void> set_mode(const std::string& service, DeadmanMode mode) override;
+  Result<void> arm(const std::string& service, Instant until) override;
   Result<void> renew(const std::string& service, Instant until) override;
   Result<void> close(const std::string& service) override;
   Result<Duration> rest(const std::string& service) override;
@@ -45,7 +46,8 @@ class NftDeadman : public Deadman {
   Result<std::string> list(const std::string& what, unsigned flags = 0) {
     return run("list " + what + "\n", flags);
   }
-  Result<void> apply(Watched& watched, DeadmanMode mode, bool empty_lease);
+  // `lease` is what becomes of the lease's elements in the same transaction.
+  Result<void> apply(Watched& watched, DeadmanMode mode, const std::string& lease);
   Result<void> remove(Watched& watched);
   Result<void> remember_rules();
   Result<std::string> list_rules(const Watched& watched);
@@ -110,7 +112,7 @@ Result<void> NftDeadman::set_up(const std::vector<DeadmanPorts>& services) {
   // Made anew for the mode each is in: ports or addresses may have changed since.
   for (auto& [name, watched] : services_) {
     if (watched.mode != DeadmanMode::kUntouched) {
-      RETURN_IF_ERROR(apply(watched, watched.mode, false));
+      RETURN_IF_ERROR(apply(watched, watched.mode, ""));
     }
   }
   return {};
@@ -123,10 +125,25 @@ Result<void> NftDeadman::set_mode(const std::string& service, DeadmanMode mode) 
   if (mode == DeadmanMode::kUntouched) return remove(watched);
   auto now_there = this->mode(service);
   if (!now_there) return now_there.error();
-  return apply(watched, mode, *now_there != mode);
+  const bool changes = *now_there != mode;
+  return apply(watched, mode, changes ? "flush " + set_name(watched.ports) + "\n" : "");
 }
 
-Result<void> NftDeadman::apply(Watched& watched, DeadmanMode mode, bool empty_lease) {
+Result<void> NftDeadman::arm(const std::string& service, Instant until) {
+  auto found = find(service);
+  if (!found) return found.error();
+  Watched& watched = **found;
+  auto now_there = mode(service);
+  if (!now_there) return now_there.error();
+  const Instant read = clock_.now();
+  const Duration rest = until - read;
+  // An armed service may hold a dead lease, which only renew() knows not to revive.
+  if (*now_there == DeadmanMode::kArmed || rest < 1ms) return Deadman::arm(service, until);
+  RETURN_IF_ERROR(apply(watched, DeadmanMode::kArmed, nft_renewal(watched.ports, rest, false)));
+  return clock_.now() - read <= kPrompt ? Result<void>{} : renew(service, until);
+}
+
+Result<void> NftDeadman::apply(Watched& watched, DeadmanMode mode, const std::string& lease) {
   const DeadmanMode former = watched.mode;
   watched.mode = mode;
   std::string commands = fmt::format("add table {}\n", kNftTable);
@@ -134,7 +151,7 @@ Result<void> NftDeadman::apply(Watched& watched, DeadmanMode mode, bool empty_le
   for (const auto& [name, other] : services_) {
     if (other.mode != DeadmanMode::kUntouched) commands += nft_service(other.ports, other.mode);
   }
-  if (empty_lease) commands += fmt::format("flush {}\n", set_name(watched.ports));
+  commands += lease;
   commands += nft_base(touched());
   if (auto done = run(commands); !done) {
     watched.mode = former;
