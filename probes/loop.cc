@@ -23,8 +23,10 @@ namespace {
 constexpr Duration kGrid = 10ms;
 // The longest sleep: stats().last_turn is younger while the thread is well.
 constexpr Duration kSleepMost = 500ms;
-// A hold-up shorter than this is ordinary scheduling.
-constexpr Duration kStallLeast = 25ms;
+// Woken later than this, or at work in one round for longer, this thread was held up; less is
+// ordinary scheduling, and a round of many handshakes.
+constexpr Duration kWakeLate = 25ms;
+constexpr Duration kRoundLong = 100ms;
 constexpr std::uint64_t kWakeEvent = std::uint64_t{1} << 62;
 constexpr std::size_t kHurriedMost = 10'000;
 constexpr std::uint32_t kGenerationMask = 0xffffff;
@@ -70,7 +72,8 @@ ProbeLoop::ProbeLoop(const Clock& clock, ProbeEngine::Sink sink, const MakeSpeak
   speaker_ = make_speaker(epoll_fd_);
   now_ = woken_ = clock_.now();
   last_turn_ns_.store(now_.ns);
-  // Signals are for the program's main thread.
+  // Signals are for the program's main thread; and a TLS write to a peer that has gone must not
+  // end the program by SIGPIPE.
   sigset_t all;
   sigset_t before;
   sigfillset(&all);
@@ -151,9 +154,8 @@ bool ProbeLoop::wait() {
   std::array<epoll_event, 512> events;
   const int count = epoll_wait(epoll_fd_, events.data(), events.size(), static_cast<int>(sleep_ms));
   now_ = clock_.now();
-  for (const Duration held_up : {before - woken_, now_ - planned}) {
-    if (held_up >= kStallLeast) stall_total_ += held_up;
-  }
+  stall_total_ = stall_until(before);
+  if (now_ - planned >= kWakeLate) stall_total_ += now_ - planned;
   woken_ = now_;
   bool orders = false;
   for (int i = 0; i < count; ++i) {
@@ -368,21 +370,27 @@ void ProbeLoop::on_doubt(std::uint32_t slot) {
 void ProbeLoop::on_deadline(std::uint32_t slot) {
   const Target& target = *targets_[attempts_[slot].target];
   const char* waiting_for = attempts_[slot].fd >= 0 ? "connection" : "answer";
-  finish(slot, Error{ErrorCode::kTimeout,
-                     fmt::format("no {} from {} within {}", waiting_for, target.place.where,
-                                 format_duration(target.probe->spec().timeout))});
+  const std::string silence =
+      fmt::format("no {} from {} within {}", waiting_for, target.place.where,
+                  format_duration(target.probe->spec().timeout));
+  // Our own link may have gone while we waited.
+  if (has_route(target.place)) return finish(slot, Error{ErrorCode::kTimeout, silence});
+  finish(slot, Error{ErrorCode::kInternal, silence + ", but this host knows no way there"});
 }
 
 // A hold-up in the midst of this round counts already: what it spoiled may be judged before the
 // next wait.
 Duration ProbeLoop::stall_until(Instant now) const {
-  const Duration held_up = now - woken_;
-  return stall_total_ + (held_up >= kStallLeast ? held_up : Duration(0));
+  const Duration round = now - woken_;
+  return stall_total_ + (round >= kRoundLong ? round : Duration(0));
 }
+
+// Half of the timeout is left to an attempt that is not called stalled: enough for an answer that
+// comes at all, and no host is so busy that nothing ever fails.
 
 bool ProbeLoop::stalled(const Attempt& attempt) const {
   const ProbeSpec& spec = targets_[attempt.target]->probe->spec();
-  return (stall_until(clock_.now()) - attempt.stalled_before) * 4 >= spec.timeout;
+  return (stall_until(clock_.now()) - attempt.stalled_before) * 2 >= spec.timeout;
 }
 
 void ProbeLoop::finish(std::uint32_t slot, const Result<ProbeReply>& reply) {

@@ -2,6 +2,7 @@
 #include "test/unit/probes/site.h"
 
 #include <doctest/doctest.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -73,6 +74,28 @@ int only_unknown_without_descriptors() {
 
 TEST_CASE("without descriptors nothing is known, and nothing fails") {
   CHECK_EQ(exit_code(fork_child(only_unknown_without_descriptors)), 0);
+}
+
+// A network namespace of its own has no way to anywhere: its loopback is down.
+static int only_unknown_without_route() {
+  if (unshare(CLONE_NEWUSER | CLONE_NEWNET) != 0) return 0;  // Not allowed here.
+  const ShiftClock clock;
+  Notes notes;
+  ProbeEngine engine(clock, notes.sink());
+  std::vector<ProbeSpec> specs(3, http_spec("http://127.0.0.1:9/"));
+  specs[1].name = "kept";
+  specs[1].keep_alive = true;
+  specs[2].name = "tcp";
+  specs[2].type = "tcp";
+  specs[2].address = "192.0.2.1";
+  specs[2].port = 9;
+  if (!engine.watch(specs).ok()) return 10;
+  if (!notes.until_count(Outcome::kUnknown, 9)) return 11;
+  return notes.number(Outcome::kFail) == 0 ? 0 : 12;
+}
+
+TEST_CASE("without a route nothing is known, and nothing fails") {
+  CHECK_EQ(exit_code(fork_child(only_unknown_without_route)), 0);
 }
 
 TEST_CASE("a suspended host fails nobody") {
