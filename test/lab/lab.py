@@ -11,6 +11,7 @@ Times are seconds of CLOCK_MONOTONIC. Sites are called site-a and site-b, the se
 import json
 import os
 import pathlib
+import re
 import shutil
 import signal
 import subprocess
@@ -65,8 +66,8 @@ class Site:
 
     def start_agent(self):
         config = self.place.folder / "agent" / "agent.toml"
-        argv = [self.lab.binaries / "pointsman-agent", "--config", config]
-        self.agent = self.place.spawn("agent", argv + (["--dry-run"] if self.lab.dry_run else []))
+        self.agent = self.place.spawn(
+            "agent", [self.lab.binaries / "pointsman-agent", "--config", config])
 
 
 class Lab:
@@ -74,9 +75,9 @@ class Lab:
 
     keep_all = False  # Logs stay, for a person who looks for the cause of something.
 
-    def __init__(self, binaries, semi_sync=False, dry_run=False):
+    def __init__(self, binaries, semi_sync=False):
         self.binaries = pathlib.Path(binaries).resolve()
-        self.semi_sync, self.dry_run, self.keep = semi_sync, dry_run, Lab.keep_all
+        self.semi_sync, self.keep = semi_sync, Lab.keep_all
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="pm-sites-"))
         self.net = None
         self.daemon = None
@@ -172,10 +173,9 @@ class Lab:
         if daemon:
             self.start_daemon()
 
-    def start_daemon(self):
+    def start_daemon(self, dry_run=False):
         argv = [self.binaries / "pointsmand", "--config", self.monitor.folder / "pointsman.toml"]
-        self.daemon = self.monitor.spawn("pointsmand",
-                                         argv + (["--dry-run"] if self.dry_run else []))
+        self.daemon = self.monitor.spawn("pointsmand", argv + (["--dry-run"] if dry_run else []))
 
     def cli(self, *words, check=True, within=30.0):
         """`pointsman` with --json at the daemon's control socket: (exit code, answer)."""
@@ -243,7 +243,9 @@ class Lab:
             seen[f"{name} redis"] = (
                 [line for line in redis.splitlines() if line.startswith(("role:", "master_host:"))],
                 site.redis.cli("CONFIG", "GET", "min-replicas-to-write").split())
-            seen[f"{name} filter"] = site.place.run(["nft", "list", "ruleset"])
+            # The lease itself is renewed all the time; that it is there is what counts.
+            seen[f"{name} filter"] = re.sub(r" timeout \w+( expires \w+)?", "",
+                                            site.place.run(["nft", "-s", "list", "ruleset"]))
             unit = site.place.folder / "agent" / "worker.pid"
             seen[f"{name} worker"] = unit.read_text() if unit.exists() else ""
         return seen
