@@ -333,6 +333,21 @@ def check_types(files):
                 seen[name] = path
 
 
+def check_events(files):
+    """Every log event named in one piece has an entry in the manual."""
+    with open(os.path.join(ROOT, "docs/log-events.md"), encoding="utf-8") as file:
+        known = set(re.findall(r"`([a-z-]+)`", file.read()))
+    for path in files:
+        if not path.endswith(".cc") or path.startswith(("test/", "bench/")):
+            continue
+        with open(os.path.join(ROOT, path), encoding="utf-8") as file:
+            text = file.read()
+        for match in re.finditer(r'\bLogLevel::k\w+,\s*"([a-z-]+)"', text):
+            if match.group(1) not in known:
+                number = text.count("\n", 0, match.start()) + 1
+                yield (path, number, f"event {match.group(1)} is not in docs/log-events.md")
+
+
 def check_text(path, text, lines):
     marks = "TO" + "DO|FIX" + "ME|X" + "XX"
     for number, line in enumerate(lines, 1):
@@ -376,7 +391,8 @@ def main(arguments):
     if arguments:
         print(__doc__, file=sys.stderr)
         return 2
-    problems = [problem for path in files for problem in check(path)] + list(check_types(files))
+    problems = [problem for path in files for problem in check(path)]
+    problems += [*check_types(files), *check_events(files)]
     for path, number, what in problems:
         print(f"{path}:{number}: {what}")
     print(f"tidy: {len(problems)} violations in {len(files)} files", file=sys.stderr)
