@@ -168,8 +168,8 @@ To stop it:
 For a service of your own:
   1. take {config} and site-a/agent.toml beside it as
      samples; every key is told in docs/configuration.md
-  2. `pointsman certs init` and `pointsman certs issue monitor SITE-A SITE-B`, then copy to each host
-     ca.pem and its own pair
+  2. `pointsman certs init` and `pointsman certs issue monitor SITE-A SITE-B`, then copy to each
+     host ca.pem and its own pair
   3. `pointsman check --config FILE --online` finds what would fail at night: keys, accounts, gates
   4. set read_only=1 in the configuration of both MariaDB servers, start the two agents, then the
-     daemon with mode = "observe" first; "auto" when `pointsman explain SERVICE` shows open gates""")
+     daemon with mode = "observe"; "auto" when `pointsman explain SERVICE` shows open gates""")

@@ -256,13 +256,13 @@ class CurlSpeaker final : public HttpSpeaker {
     curl_global_cleanup();
   }
 
-  HttpExchange* begin(std::uint64_t attempt, std::uint32_t target, const ProbeSpec& spec,
-                      const Place& place, int fd) override {
+  HttpExchange* begin(const Errand& errand, int fd) override {
+    const std::uint32_t target = errand.target;
     if (questions_.size() <= target) questions_.resize(target + 1);
     auto& question = questions_[target];
-    if (!question) question = std::make_unique<Question>(spec, place);
+    if (!question) question = std::make_unique<Question>(errand.spec, errand.place);
     auto exchange = take(*question);
-    exchange->attempt = attempt;
+    exchange->attempt = errand.attempt;
     exchange->fd = fd;
     exchange->connected = false;
     exchange->socket_errno = 0;

@@ -24,13 +24,19 @@ class HttpSpeaker {
     Result<ProbeReply> reply;
   };
 
+  struct Errand {
+    std::uint64_t attempt = 0;
+    std::uint32_t target = 0;
+    const ProbeSpec& spec;
+    const Place& place;
+  };
+
   virtual ~HttpSpeaker() = default;
 
   // Begins an exchange on `fd`, connected, which it owns from now on; with -1 it uses a kept
   // connection or makes one. `spec` and `place` must live until it is finished or cancelled. What
   // it prepares for a target is kept under `target` until forget().
-  virtual HttpExchange* begin(std::uint64_t attempt, std::uint32_t target, const ProbeSpec& spec,
-                              const Place& place, int fd) = 0;
+  virtual HttpExchange* begin(const Errand& errand, int fd) = 0;
   virtual void cancel(HttpExchange* exchange) = 0;
   // REQUIRES: no exchange of `target` is running.
   virtual void forget(std::uint32_t target) = 0;

@@ -335,7 +335,7 @@ void ProbeLoop::start(std::uint32_t target_slot) {
   }
   timers_.push({started + spec.timeout, Kind::kDeadline, slot, generation});
   if (target.place.http && spec.keep_alive) {
-    attempts_[slot].exchange = speaker_->begin(slot, target_slot, spec, target.place, -1);
+    attempts_[slot].exchange = speaker_->begin({slot, target_slot, spec, target.place}, -1);
     return;
   }
   const auto fd = dial(target.place);
@@ -356,7 +356,8 @@ void ProbeLoop::on_connected(std::uint32_t slot, bool troubled) {
   if (!target.place.http) return finish(slot, ProbeReply{});
   const int fd = attempt.fd;
   attempt.fd = -1;
-  attempt.exchange = speaker_->begin(slot, attempt.target, target.probe->spec(), target.place, fd);
+  attempt.exchange =
+      speaker_->begin({slot, attempt.target, target.probe->spec(), target.place}, fd);
 }
 
 void ProbeLoop::on_doubt(std::uint32_t slot) {

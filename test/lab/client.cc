@@ -93,8 +93,8 @@ void write_some(Writer& writer, Target& target, EventLog& log) {
     std::string result = "late";
     if (sent - due < 1000 * kMs && !address.empty()) {
       std::string why;
-      auto status =
-          http_post({address, writer.port}, writer.host, "/write", id, sent + writer.timeout, why);
+      auto status = http_post({{address, writer.port}, writer.host, "/write", id},
+                              sent + writer.timeout, why);
       result = status ? std::to_string(*status) : why;
     }
     log.line("W " + id + " " + std::to_string(sent) + " " + std::to_string(monotonic_ns()) + " " +

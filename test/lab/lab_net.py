@@ -11,7 +11,7 @@ import subprocess
 
 ADDRESS = {
     "site-a": "192.0.2.10",
-    "near-a": "192.0.2.99",     # A client beside site-a, which no cut of site-a's link parts from it.
+    "near-a": "192.0.2.99",     # A client beside site-a; no cut of its link parts them.
     "site-b": "198.51.100.20",
     "near-b": "198.51.100.99",
     "dns": "203.0.113.53",

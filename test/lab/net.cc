@@ -154,16 +154,16 @@ Socket listen_tcp(const HostPort& at) {
   return socket;
 }
 
-std::optional<int> http_post(const HostPort& to, const std::string& host, const std::string& path,
-                             const std::string& body, std::int64_t deadline_ns, std::string& why) {
-  Socket socket = connect_tcp(to, deadline_ns);
+std::optional<int> http_post(const Post& post, std::int64_t deadline_ns, std::string& why) {
+  Socket socket = connect_tcp(post.to, deadline_ns);
   if (!socket.ok()) {
     why = "no-connection";
     return std::nullopt;
   }
-  std::string request = "POST " + path + " HTTP/1.1\r\nHost: " + host +
-                        "\r\nConnection: close\r\nContent-Length: " + std::to_string(body.size()) +
-                        "\r\n\r\n" + body;
+  std::string request =
+      "POST " + post.path + " HTTP/1.1\r\nHost: " + post.host +
+      "\r\nConnection: close\r\nContent-Length: " + std::to_string(post.body.size()) + "\r\n\r\n" +
+      post.body;
   std::string answer;
   if (!send_all(socket, request, deadline_ns)) {
     why = "not-sent";

@@ -57,9 +57,15 @@ bool send_all(const Socket& socket, std::string_view data, std::int64_t deadline
 bool receive_some(const Socket& socket, std::string& into, std::int64_t deadline_ns);
 Socket listen_tcp(const HostPort& at);
 
-// One POST of `body` on a connection of its own; the status of the answer, or nullopt and `why`.
-std::optional<int> http_post(const HostPort& to, const std::string& host, const std::string& path,
-                             const std::string& body, std::int64_t deadline_ns, std::string& why);
+struct Post {
+  HostPort to;
+  std::string host;  // In the Host header.
+  std::string path;
+  std::string body;
+};
+
+// One POST on a connection of its own; the status of the answer, or nullopt and `why`.
+std::optional<int> http_post(const Post& post, std::int64_t deadline_ns, std::string& why);
 
 // Asks `server` for the A records of `name`, without recursion. nullopt when no sound answer came.
 std::optional<std::vector<std::string>> ask_a(const HostPort& server, const std::string& name,

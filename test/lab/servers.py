@@ -376,7 +376,8 @@ api {ttl} IN A {first_address}
 
     def update(self, *lines):
         """nsupdate with our key: the hand of an operator."""
-        text = "\n".join([f"server {self.address} {self.port}", "zone example.test", *lines, "send"])
+        text = "\n".join([f"server {self.address} {self.port}", "zone example.test", *lines,
+                          "send"])
         self.place.run(["nsupdate", "-y", f"hmac-sha256:{self.key}:{self.secret}"], text + "\n")
 
 
