@@ -21,6 +21,7 @@ struct DeadmanState {
   bool available = false;
   bool armed = false;   // In power: everything passes only while the lease's elements live.
   bool closed = false;  // Armed, and the kernel was read back to hold no living element.
+  Instant holds{0};     // Armed: until when the kernel lets pass, as last set.
   std::string trouble;
 };
 

@@ -102,37 +102,55 @@ void DeadmanThread::look(Entry& entry, const DeadmanGoal& goal, Instant now) {
   set_up_ = false;
 }
 
-Result<void> DeadmanThread::follow_goal(Entry& entry, const DeadmanGoal& goal, Instant now) {
+// A former run of ours may have left the switch just as it shall be, with a lease that lives.
+Result<void> DeadmanThread::find(Entry& entry) {
   const std::string& service = entry.guarded.ports.service;
+  const auto found = deadman_->mode(service);
+  if (!found) return found.error();
+  const auto rest = deadman_->rest(service);
+  if (!rest) return rest.error();
+  entry.mode = *found;
+  entry.renewed = *rest > Duration::zero() ? clock_.now() + *rest : Instant{0};
+  return {};
+}
+
+Result<void> DeadmanThread::follow_goal(Entry& entry, const DeadmanGoal& goal, Instant now) {
   if (!set_up_) RETURN_IF_ERROR(set_up());
-  if (entry.mode == DeadmanMode::kUntouched) {
-    // A former run of ours may have left it just as it shall be, with a lease that lives.
-    const auto found = deadman_->mode(service);
-    if (!found) return found.error();
-    entry.mode = *found;
+  if (entry.mode == DeadmanMode::kUntouched) RETURN_IF_ERROR(find(entry));
+  // Armed together with the lease where there is one: nothing is closed in between.
+  const bool lives = goal.mode == DeadmanMode::kArmed && goal.until > now;
+  if (entry.mode != goal.mode && !lives) {
+    RETURN_IF_ERROR(deadman_->set_mode(entry.guarded.ports.service, goal.mode));
+    entry.mode = goal.mode;
     entry.renewed = Instant{0};
   }
-  if (entry.mode != goal.mode) {
-    const bool lives = goal.mode == DeadmanMode::kArmed && goal.until > now;
-    RETURN_IF_ERROR(lives ? deadman_->arm(service, goal.until)
-                          : deadman_->set_mode(service, goal.mode));
-    entry.mode = goal.mode;
-    entry.renewed = lives ? goal.until : Instant{0};
-  }
   if (goal.mode != DeadmanMode::kArmed) return {};
-  if (goal.until > now) {
-    const bool shorter = goal.until < entry.renewed;
-    if (shorter || goal.until - entry.renewed >= kRenewStep || entry.renewed <= now) {
-      if (entry.state.closed) {  // Told before it opens, so that nobody counts on closed ports.
-        entry.state.closed = false;
-        entry.guarded.runner->on_deadman(entry.state);
-      }
-      RETURN_IF_ERROR(deadman_->renew(service, goal.until));
-      entry.renewed = goal.until;
-    }
-    entry.state.closed = false;
+  return lives ? renew(entry, goal, now) : close(entry);
+}
+
+// What the kernel is about to hold is told first, and then the goal is read again: whoever ends or
+// shortens the lease in between either is heeded, or knows that the kernel may hold more.
+Result<void> DeadmanThread::renew(Entry& entry, DeadmanGoal goal, Instant now) {
+  const std::string& service = entry.guarded.ports.service;
+  const bool armed = entry.mode == DeadmanMode::kArmed;
+  const bool shorter = goal.until < entry.renewed;
+  if (armed && !shorter && goal.until - entry.renewed < kRenewStep && entry.renewed > now)
     return {};
-  }
+  entry.state.closed = false;
+  entry.state.holds = std::max(entry.renewed, goal.until);
+  entry.guarded.runner->on_deadman(entry.state);
+  const DeadmanGoal again = entry.guarded.runner->deadman_goal();
+  if (again.mode != goal.mode) return {};  // Another turn follows at once.
+  goal.until = std::min(goal.until, again.until);
+  RETURN_IF_ERROR(armed ? deadman_->renew(service, goal.until)
+                        : deadman_->arm(service, goal.until));
+  entry.mode = DeadmanMode::kArmed;
+  entry.renewed = goal.until;
+  return {};
+}
+
+Result<void> DeadmanThread::close(Entry& entry) {
+  const std::string& service = entry.guarded.ports.service;
   const auto rest = deadman_->rest(service);
   if (!rest) return rest.error();
   if (*rest > Duration::zero()) {
@@ -157,6 +175,7 @@ void DeadmanThread::turn(Entry& entry, Instant now) {
     entry.state.trouble.clear();
     entry.state.armed = entry.mode == DeadmanMode::kArmed;
     if (!entry.state.armed) entry.state.closed = false;
+    entry.state.holds = entry.renewed;
     say(entry, "");
   } else {
     if (done.error().code == ErrorCode::kUnavailable) entry.state.available = false;

@@ -48,6 +48,9 @@ class DeadmanThread {
   void run();
   void turn(Entry& entry, Instant now);
   Result<void> follow_goal(Entry& entry, const DeadmanGoal& goal, Instant now);
+  Result<void> find(Entry& entry);
+  Result<void> renew(Entry& entry, DeadmanGoal goal, Instant now);
+  Result<void> close(Entry& entry);
   Result<void> set_up();
   void look(Entry& entry, const DeadmanGoal& goal, Instant now);
   void say(Entry& entry, const std::string& trouble);

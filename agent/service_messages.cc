@@ -199,11 +199,27 @@ ServiceReport ServiceRunner::report() {
   return report;
 }
 
+// A monitor that reads a vouch here counts on nothing longer being held. The kernel may hold a
+// longer one still, and go on with it should this process die now: until it has been shortened
+// there too, the reply says what it said before.
+void ServiceRunner::tell_vouch(ServiceReport& report) {
+  if (deadman_.holds > guard_.lease_until() && deadman_.holds > parts_.clock->now()) {
+    report.lone = report.lone || told_lone_;
+  } else {
+    told_vouch_ = report.monitor_vouch;
+    told_run_ = report.monitor_run;
+    told_lone_ = report.lone;
+  }
+  report.monitor_vouch = told_vouch_;
+  report.monitor_run = told_run_;
+}
+
 ServiceReport ServiceRunner::report_locked(Instant now) {
   ServiceReport report;
   report.service = name();
   applier_.confirm(catch_up_);
   guard_.fill(report, now);
+  tell_vouch(report);
   applier_.fill(report, deadman_, now);
   const AgentServiceSettings& settings = parts_.settings;
   if (settings.mysql && !settings.mysql->advertise.empty()) {

@@ -42,6 +42,8 @@ ServiceRunner::ServiceRunner(Parts parts)
                *parts_.clock),
       guard_(guard_start(parts_)) {
   deadman_.configured = parts_.settings.deadman.has_value();
+  deadman_.holds = parts_.kernel_until;
+  told_lone_ = guard_.lone(parts_.clock->now());
   if (guard_.lease_until() > parts_.clock->now()) applier_.leave_units();
 }
 
@@ -126,7 +128,8 @@ void ServiceRunner::on_deadman(const DeadmanState& state) {
   {
     const std::lock_guard lock(mutex_);
     news = state.armed != deadman_.armed || state.closed != deadman_.closed ||
-           state.available != deadman_.available || state.trouble != deadman_.trouble;
+           state.available != deadman_.available || state.trouble != deadman_.trouble ||
+           state.holds < deadman_.holds;
     deadman_ = state;
     const bool armed = state.armed && state.trouble.empty();
     guard_.set_fence_bound(armed ? kFenceBoundArmed : kFenceBoundUnarmed, armed);

@@ -110,6 +110,7 @@ class ServiceRunner {
   void watch(const ServicePoll& poll);
   GuardSight sight(const Order& order);
   ServiceReport report_locked(Instant now);
+  void tell_vouch(ServiceReport& report);
   OrderReply rehearse(const Order& order, const GuardSight& sight);
   void queue_hooks(const std::string& on);
   Verdict take_report(const ServiceReport& report, bool answer);
@@ -137,6 +138,9 @@ class ServiceRunner {
   std::string hook_due_;                     // The event whose reading back is awaited.
   std::map<std::string, std::string> said_;  // Event -> reason last said.
   std::string save_trouble_;
+  std::uint64_t told_vouch_ = 0;  // The monitor's vouch that replies name, of run `told_run_`.
+  std::string told_run_;
+  bool told_lone_ = false;
   Level level_ = Level::kUntouched;
   Standing applied_;  // By the runner's thread, last.
 

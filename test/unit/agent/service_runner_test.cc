@@ -77,6 +77,14 @@ class FakeDriver : public Driver {
 
 Instant now() { return system_clock().now(); }
 
+DeadmanState armed(bool closed, Instant holds = Instant{0}) {
+  DeadmanState state;
+  state.configured = state.available = state.armed = true;
+  state.closed = closed;
+  state.holds = holds;
+  return state;
+}
+
 bool soon(const std::function<bool()>& holds) {
   for (const Instant end = now() + 5s; now() < end;) {
     if (holds()) return true;
@@ -198,11 +206,11 @@ TEST_CASE("a fence is acknowledged in the reply to its order, and kept as a leve
 TEST_CASE("a store that hangs is fenced only when its ports are closed in the kernel") {
   Bench bench;
   REQUIRE(bench.adopt().accepted);
-  bench.runner->on_deadman({true, true, true, false, ""});
+  bench.runner->on_deadman(armed(false));
   bench.store.set([](StoreReport& report) { report.liveness = Liveness::kHung; });
   CHECK_EQ(bench.tell(Verb::kFence, 2, "sh").report.fenced, 0U);
   CHECK_NE(bench.runner->report().trouble, "");
-  bench.runner->on_deadman({true, true, true, true, ""});
+  bench.runner->on_deadman(armed(true));
   CHECK(soon([&] { return bench.runner->report().fenced == 2; }));
 }
 
@@ -310,12 +318,37 @@ TEST_CASE("with a living kernel set it leaves everything running") {
   Bench bench;
   REQUIRE(bench.adopt().accepted);
   bench.vouch(1, 60s);
-  bench.runner->on_deadman({true, true, true, false, ""});
+  bench.runner->on_deadman(armed(false));
   CHECK(soon([&] { return bench.runner->report().promoted == 1; }));
   bench.runner->begin_leaving();
   CHECK(bench.runner->may_leave());
   bench.runner->stop();
   CHECK(bench.store.writable());
+}
+
+TEST_CASE("a shorter lease is told only when the kernel holds no longer one") {
+  Bench bench;
+  REQUIRE(bench.adopt().accepted);
+  const auto vouched = [&](Duration lease, bool lone) {
+    const Vouch vouch{
+        ++bench.sequence, {1, "00000000000000aa"}, bench.runner->report().token, lease, lone};
+    ServicePoll poll;
+    poll.service = "im-api";
+    poll.lease = 1s;
+    poll.vouch = vouch;
+    return bench.runner->on_monitor_poll({"m", bench.sequence, "monitor", 0, {}}, poll);
+  };
+  const ServiceReport lone = vouched(24h, true);
+  CHECK(lone.lone);
+  bench.runner->on_deadman(armed(false, now() + 24h));
+  const ServiceReport shorter = vouched(2s, false);
+  CHECK_LE(shorter.lease_rest, 2s);
+  CHECK(shorter.lone);
+  CHECK_EQ(shorter.monitor_vouch, lone.monitor_vouch);
+  bench.runner->on_deadman(armed(false, Instant{0}));
+  const ServiceReport after = bench.runner->report();
+  CHECK_FALSE(after.lone);
+  CHECK_EQ(after.monitor_vouch, bench.sequence);
 }
 
 TEST_CASE("a broken record starts nothing") {
