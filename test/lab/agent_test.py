@@ -253,7 +253,8 @@ def main():
     arguments.add_argument("--bin", required=True)
     arguments.add_argument("--keep", action="store_true")
     options = arguments.parse_args()
-    with Lab(options.bin, keep=options.keep) as lab:
+    Lab.keep_all = options.keep
+    with Lab(options.bin) as lab:
         lab.start_sites()
         trial = Trial(lab)
         for step in (trial.untouched, trial.strangers, trial.adopt, trial.monitor_away,
