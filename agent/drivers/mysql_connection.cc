@@ -193,8 +193,11 @@ Result<void> MysqlConnection::connect(Instant deadline) {
   Error error = late ? Error{ErrorCode::kTimeout,
                              "mysql at " + endpoint->text() + ": no answer to connecting in time"}
                      : failure("connect");
+  // To the library a Unix socket whose queue is full looks connected and then lost (seen: error
+  // 2013, "reading initial communication packet", 22).
+  const unsigned number = mysql_errno(mysql_);
   const bool no_connection =
-      mysql_errno(mysql_) == CR_CONNECTION_ERROR || mysql_errno(mysql_) == CR_CONN_HOST_ERROR;
+      number == CR_CONNECTION_ERROR || number == CR_CONN_HOST_ERROR || number == CR_SERVER_LOST;
   mysql_close(mysql_);
   mysql_ = nullptr;
   if (!late && no_connection) {
