@@ -59,8 +59,10 @@ class Quickstart:
         for folder in ("client", "monitor", "site-a", "site-b", "dns"):
             place = Place(self.state / folder)
             for unit in sorted(place.folder.glob("*.pid")):
-                subprocess.run([str(unit.with_suffix("")), "stop"], check=False, timeout=20)
-                ended += 1
+                script = str(unit.with_suffix(""))
+                runs = subprocess.run([script, "status"], check=False, timeout=20).returncode == 0
+                subprocess.run([script, "stop"], check=False, timeout=20)
+                ended += runs
             for process in place.remembered():
                 if process.alive():
                     process.stop()

@@ -61,33 +61,34 @@ class Live:
         self.taken_by = None
         self.failing = False
         self.phase, self.primary = None, None
+        self.news = []
         self.say(died, "site-a dies")
 
     def say(self, at, what):
-        print(f"  {max(0.0, at - self.died):6.2f} s  {what}", flush=True)
+        self.news.append((max(0.0, at - self.died), what))
+
+    def print_news(self):
+        """What one look brought, in the order in which it happened."""
+        for at, what in sorted(self.news):
+            print(f"  {at:6.2f} s  {what}", flush=True)
+        self.news.clear()
 
     def change(self, key, value, at, text):
-        if value is not None and self.last.get(key) != value:
-            if key in self.last:
-                self.say(at, text)
+        if self.last.get(key) != value:
             self.last[key] = value
+            self.say(at, text)
 
     def update(self, status, log):
         at = now()
         self.client(log)
         for site in status.get("sites", []):
-            name = site["name"]
-            self.change(f"{name} verdict", site["verdict"], at, f"{name} is {site['verdict']}")
-            self.change(f"{name} role", site["role"], at, f"{name}'s agent: role {site['role']}")
-        for record in status.get("record", []):
-            for server in record.get("servers", []):
-                values = ",".join(server["values"])
-                self.change(f"server {server['server']}", values, at,
-                            f"published: {server['server']} answers {values} to the daemon")
-        self.change("phase", status.get("phase"), at, f"phase {status.get('phase')}")
+            if site["verdict"] == "suspect":
+                self.change(f"{site['name']} verdict", "suspect", at,
+                            f"{site['name']} is suspect: probed every 250 ms")
         for name in ("current_move", "last_move"):
             self.marks(status.get(name))
         self.phase, self.primary = status.get("phase"), status.get("primary")
+        self.print_news()
 
     def marks(self, move):
         for at, what in move_marks(move):
