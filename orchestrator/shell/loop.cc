@@ -185,14 +185,18 @@ void Loop::decide(Service& service, Decision decision, LoopEvent event, Instant 
   if (save_now) {
     decision.next = ServiceState{};
     service.last_ticket = save(service, decision, now);
+    service.last_counter = counter_;
   }
   guide_pollers(service, decision.hurry);
 
   Waiting waiting;
   waiting.ticket = service.last_ticket;
-  waiting.counter = counter_;
+  waiting.counter = service.last_counter;
   waiting.commands = std::move(decision.commands);
-  if (vouch_changes || widest != service.widest) waiting.vouch = decision.vouch;
+  if (vouch_changes || widest != service.widest) {
+    waiting.vouch = decision.vouch;
+    waiting.vouch_turn = ++service.vouch_turn;
+  }
   service.vouch = decision.vouch;
   if (decision.answer) waiting.answered = *decision.answer;
   waiting.answer = std::move(event.answer);
@@ -261,10 +265,10 @@ void Loop::start_all(Service& service, Waiting waiting) {
   parts_.voucher.with([&](VouchBook& book) {
     // What agents are told as our counter must be durable first.
     book.set_counter(waiting.counter);
-    if (!waiting.vouch) return;
+    // A later decision may already have stopped or changed it, or the widest lease it needs.
+    if (!waiting.vouch || waiting.vouch_turn != service.vouch_turn) return;
     book.set_widest(name, service.widest);
-    // A later decision may already have stopped it; that stop holds.
-    if (*waiting.vouch == service.vouch) book.wish(name, *waiting.vouch);
+    book.wish(name, *waiting.vouch);
   });
   for (const Command& command : waiting.commands) parts_.executor.start(name, command);
   if (waiting.answer) waiting.answer->set_value(waiting.answered);

@@ -83,16 +83,19 @@ class Loop {
     std::uint64_t counter = 0;  // Durable with the ticket: what agents may be told.
     std::vector<Command> commands;
     std::optional<VouchWish> vouch;
+    std::uint64_t vouch_turn = 0;
     std::unique_ptr<std::promise<OperatorAnswer>> answer;
     OperatorAnswer answered;
   };
   struct Service {
     ServicePolicy policy;
     ServiceState state;
-    VouchWish vouch;     // In force or waiting for a save.
-    Duration widest{0};  // Durable, or waiting to be.
+    VouchWish vouch;               // In force or waiting for a save.
+    std::uint64_t vouch_turn = 0;  // Of its latest change.
+    Duration widest{0};            // Durable, or waiting to be.
     Flight flight;
     std::uint64_t last_ticket = 0;
+    std::uint64_t last_counter = 0;  // Durable with it; other services have later ones.
     std::deque<Waiting> waiting;
     Instant wake_at{0};
     Instant around_at{0};  // When it was last told of its surroundings.

@@ -3,8 +3,13 @@
 #include "base/log.h"
 
 namespace pointsman {
+namespace {
+constexpr const char* kQueueFull =
+    "decisions were lost while nothing could be saved: restart pointsmand";
+}  // namespace
 
-Saver::Saver(const Clock& clock, Store& store) : clock_(clock), store_(store), queue_(100'000) {
+Saver::Saver(const Clock& clock, Store& store, std::size_t queued_most)
+    : clock_(clock), store_(store), queue_(queued_most) {
   thread_ = std::thread([this] { run(); });
 }
 
@@ -16,13 +21,19 @@ Saver::~Saver() {
 
 std::uint64_t Saver::save(SaveBatch batch) {
   const std::uint64_t ticket = ++last_ticket_;
-  // A full queue means that the disk has been gone for hours; what is dropped here never becomes
-  // done, and what waits for it never starts.
-  if (!queue_.push({ticket, std::move(batch)})) log(LogLevel::kError, "save-queue-full");
+  // A full queue means that the disk has been gone for hours. What is dropped here is never saved,
+  // so nothing that waits for it, or for what was decided on top of it, may start.
+  if (!queue_.push({ticket, std::move(batch)}) && ticket < lost_) {
+    lost_ = ticket;
+    log(LogLevel::kError, "save-queue-full", {{"problem", kQueueFull}});
+  }
   return ticket;
 }
 
+std::uint64_t Saver::done() const { return std::min(done_.load(), lost_.load() - 1); }
+
 std::string Saver::problem() const {
+  if (lost_ != std::numeric_limits<std::uint64_t>::max()) return kQueueFull;
   const std::lock_guard lock(problem_mutex_);
   return problem_;
 }

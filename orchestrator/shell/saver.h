@@ -1,6 +1,8 @@
 #pragma once
 
+#include <algorithm>
 #include <atomic>
+#include <limits>
 #include <mutex>
 #include <string>
 #include <thread>
@@ -15,14 +17,14 @@ namespace pointsman {
 // as long as it takes, and nothing behind it is saved meanwhile: what waits for it does not start.
 class Saver {
  public:
-  Saver(const Clock& clock, Store& store);
+  Saver(const Clock& clock, Store& store, std::size_t queued_most = 10'000);
   ~Saver();  // Saves what is queued, if the store takes it at once.
   Saver(const Saver&) = delete;
   Saver& operator=(const Saver&) = delete;
 
   // The ticket of the batch: durable once done() has reached it.
   std::uint64_t save(SaveBatch batch);
-  std::uint64_t done() const { return done_.load(); }
+  std::uint64_t done() const;
 
   // Why the store does not save; "" when it does.
   std::string problem() const;
@@ -48,6 +50,8 @@ class Saver {
   Queue<Ticketed> queue_;
   std::uint64_t last_ticket_ = 0;
   std::atomic<std::uint64_t> done_{0};
+  // The first ticket that found the queue full: neither it nor what came after it is ever done.
+  std::atomic<std::uint64_t> lost_{std::numeric_limits<std::uint64_t>::max()};
   std::atomic<bool> ending_{false};
   mutable std::mutex problem_mutex_;  // Of the text alone.
   std::string problem_;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <map>
@@ -54,7 +55,8 @@ class VouchBook {
   void set_widest(const std::string& service, Duration widest);
   void set_renewal(const std::string& service, int site, std::optional<PrepareRenewal> renewal);
   void set_hurry(const std::string& service, std::vector<std::string> sites);
-  void set_counter(std::uint64_t counter) { counter_ = counter; }
+  // Never lower: services are told apart of what became durable, in no order.
+  void set_counter(std::uint64_t counter) { counter_ = std::max(counter_, counter); }
 
   // The next request to one agent, for these (service, site) pairs of it. Promises are made here.
   PollRequest request(const std::string& sender,
