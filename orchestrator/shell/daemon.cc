@@ -140,6 +140,9 @@ void Daemon::end() {
   engine_.reset();
   if (voucher_) voucher_->end();
   if (loop_) loop_->end();
+  // Jobs of the providers' lanes use the executor, and its own jobs use those lanes: none may run
+  // while either is gone.
+  for (auto& [name, lane] : lanes_) lane->end();
   executor_.reset();
   lanes_.clear();
   saver_.reset();
@@ -216,13 +219,13 @@ void Daemon::on_probe(const EngineEvent& event) {
       const int probe = std::atoi(event.target.c_str() + prefix.size());
       if (event.kind == EngineEvent::Kind::kDoubt) {
         for (std::size_t k = 0; k < config_.references.size(); ++k) {
-          engine_->hurry(kReferencePrefix + std::to_string(k));
+          hurried_->hurry(kReferencePrefix + std::to_string(k));
         }
         loop_->post({name, ProbeDoubted{site, probe, event.started}, nullptr});
       } else {
         if (event.observation.outcome == Outcome::kFail) {
           for (std::size_t k = 0; k < config_.references.size(); ++k) {
-            engine_->hurry(kReferencePrefix + std::to_string(k));
+            hurried_->hurry(kReferencePrefix + std::to_string(k));
           }
         }
         loop_->post({name,
@@ -237,6 +240,7 @@ void Daemon::on_probe(const EngineEvent& event) {
 
 void Daemon::start_probes() {
   engine_ = std::make_unique<ProbeEngine>(clock_, [this](EngineEvent event) { on_probe(event); });
+  hurried_ = engine_.get();
   std::vector<ProbeSpec> specs = reference_specs(config_.references);
   loop_->set_references(!specs.empty());
   for (const ServiceSettings& service : config_.services) {

@@ -65,6 +65,7 @@ class Daemon {
   std::unique_ptr<Saver> saver_;
   std::unique_ptr<Loop> loop_;
   std::unique_ptr<ProbeEngine> engine_;
+  ProbeEngine* hurried_ = nullptr;  // The same, also while its destructor waits for on_probe().
   std::unique_ptr<Api> control_api_;
   std::unique_ptr<Api> web_api_;
   std::unique_ptr<HttpServer> control_;

@@ -13,9 +13,11 @@ Lane::Lane(std::string name) : name_(std::move(name)), jobs_(64) {
   });
 }
 
-Lane::~Lane() {
+Lane::~Lane() { end(); }
+
+void Lane::end() {
   jobs_.close();
-  thread_.join();
+  if (thread_.joinable()) thread_.join();
 }
 
 }  // namespace pointsman

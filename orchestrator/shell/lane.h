@@ -17,6 +17,9 @@ class Lane {
   Lane(const Lane&) = delete;
   Lane& operator=(const Lane&) = delete;
 
+  // The same at once; give() refuses from here on. Again is harmless.
+  void end();
+
   // False when the queue is full: the job will not run.
   template <typename Job>
   bool give(Job job) {

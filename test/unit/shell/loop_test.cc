@@ -104,3 +104,14 @@ TEST_CASE("what found the queue of saves full is never done, nor what came after
   CHECK_LT(saver.done(), last);
   CHECK_NE(saver.problem(), "");
 }
+
+TEST_CASE("a lane that ended runs nothing more and says so") {
+  Lane lane("test");
+  std::atomic<int> ran{0};
+  CHECK(lane.give([&] { ++ran; }));
+  REQUIRE(within(2s, [&] { return ran == 1; }));
+  lane.end();
+  CHECK_FALSE(lane.give([&] { ++ran; }));
+  lane.end();
+  CHECK_EQ(ran, 1);
+}
