@@ -144,6 +144,8 @@ class Guard {
   Verdict obey(const Order& order, const GuardSight& sight, Instant now);
   std::optional<Verdict> refuse(const Order& order, Instant now) const;
   std::optional<std::string> refuse_for_lone(const Order& order) const;
+  std::optional<std::string> refuse_for_promise(Instant now) const;
+  Verdict refuse_seen(const Order& order, std::string reason);
   void accept_number(const Order& order);
   void void_prepared();
   void end_leases();

@@ -122,11 +122,14 @@ Verdict Guard::adopt(const Order& order, const GuardSight& sight, Instant now) {
           "site acknowledged its fence");
     }
   }
+  if (order.old_fenced) promise_.released();
+  if (order.asserted_off) {
+    if (const auto owed = refuse_for_promise(now)) return refused(*owed);
+  }
   const auto lease = grant(order.token, order.lease, incarnation_, now);
   accept_number(order);
   if (record_.prepared) record_.prepared.reset();
   end_leases();
-  if (order.old_fenced || order.asserted_off) promise_.released();
   record_.role = Role::kPrimary;
   record_.reign = order.reign;
   record_.power = site_;
@@ -149,6 +152,19 @@ std::optional<std::string> Guard::refuse_for_lone(const Order& order) const {
   return std::nullopt;
 }
 
+std::optional<std::string> Guard::refuse_for_promise(Instant now) const {
+  if (promise_.end() <= now) return std::nullopt;
+  return fmt::format("our promise ends in {:.1f} s", seconds(promise_.end() - now) + 0.05);
+}
+
+// Refused for now; its number is seen all the same, and kept, so that a monitor that tries again
+// and again with the next never runs out of what may follow the highest seen.
+Verdict Guard::refuse_seen(const Order& order, std::string reason) {
+  const bool news = record_.highest_reign != order.reign;
+  if (news) accept_number(order);
+  return {false, news, false, std::move(reason)};
+}
+
 Verdict Guard::prepare(const Order& order, const GuardSight& sight, Instant now) {
   if (order.power != site_)
     return refused(fmt::format("prepare names {} as the site to come", order.power));
@@ -161,10 +177,12 @@ Verdict Guard::prepare(const Order& order, const GuardSight& sight, Instant now)
   }
   if (record_.role == Role::kNone) return refused("this agent was not adopted yet");
   if (record_.role == Role::kPrimary) return refused("this site is in power");
-  if (const auto reason = refuse_for_lone(order)) return refused(*reason);
-  if (order.automatic && sight.peer_seen_up) return refused("we see the site in power up");
+  if (const auto reason = refuse_for_lone(order)) return refuse_seen(order, *reason);
+  if (order.automatic && sight.peer_seen_up) {
+    return refuse_seen(order, "we see the site in power up");
+  }
   if (!sight.replication_refusal.empty() && !order.replication_forced) {
-    return refused(sight.replication_refusal);
+    return refuse_seen(order, sight.replication_refusal);
   }
   accept_number(order);
   record_.prepared = PrepareRenewal{order.reign, order.move};
@@ -200,11 +218,10 @@ Verdict Guard::promote(const Order& order, Instant now) {
                          record_.reign.epoch < order.reign.epoch &&
                          (record_.power == site_ || over);
   if (!prepared && !recrowned) return refused("not prepared for this reign and move");
-  if (over || recrowned) promise_.released();
-  if (promise_.end() > now) {
-    return refused(
-        fmt::format("our promise ends in {:.1f} s", seconds(promise_.end() - now) + 0.05));
-  }
+  // A person's word stands in for a fence that cannot be acknowledged, for no promise: ours ends by
+  // itself, in seconds.
+  if (order.old_fenced || (recrowned && record_.power == site_)) promise_.released();
+  if (const auto owed = refuse_for_promise(now)) return refused(*owed);
   accept_number(order);
   record_.prepared.reset();
   end_leases();

@@ -280,22 +280,19 @@ ServicePoll ServiceRunner::poll_for_peer() {
 // By the peer's report a former primary may learn that its reign is over, and is fenced by that.
 Verdict ServiceRunner::take_report(const ServiceReport& report, bool answer) {
   const Role before = guard_.record().role;
+  const std::string power_before = guard_.record().power;
   const Verdict verdict = change(
       [&](Guard& guard) { return guard.on_peer_report(report, parts_.clock->now(), answer); });
-  if (verdict.save || verdict.alarm) say("peer-report", verdict);
+  if (answer || verdict.save || verdict.alarm) say("peer-report", verdict);
   if (before == Role::kPrimary && guard_.record().role == Role::kFenced) hook_due_ = "fenced";
+  if (guard_.record().power != power_before) catch_up_.forget();
   return verdict;
 }
 
 void ServiceRunner::on_peer_reply(const ServiceReport& report, Instant asked) {
   {
     const std::lock_guard lock(mutex_);
-    const std::string power_before = guard_.record().power;
-    const Verdict verdict = change(
-        [&](Guard& guard) { return guard.on_peer_report(report, parts_.clock->now(), true); });
-    say("peer-report", verdict);
-    if (guard_.record().power != power_before) catch_up_.forget();
-    if (!verdict.accepted) return;
+    if (!take_report(report, true).accepted) return;
     sources_.clear();
     for (const auto& [store, address] : report.advertise) sources_[store] = address;
     if (report.site == guard_.record().power) {

@@ -83,14 +83,15 @@ TEST_CASE("prepare: the gates that only the standby itself can hold") {
   GuardSight sight;
   sight.peer_seen_up = true;
   prepare.automatic = true;
-  CHECK_EQ(pair.sh.order(prepare, at(1s), sight), "no: we see the site in power up");
+  CHECK_EQ(pair.sh.order(prepare, at(1s), sight), "no, save: we see the site in power up");
   sight.peer_seen_up = false;
   sight.replication_refusal = "mysql: applier not running";
-  CHECK_EQ(pair.sh.order(prepare, at(1s), sight), "no: mysql: applier not running");
+  CHECK_EQ(pair.sh.order(prepare, at(1s), sight),
+           "no: mysql: applier not running");  // Seen already: nothing to keep.
   CHECK_EQ(pair.tell(Verb::kPrepare, pair.sh, {2, "hz", at(1s)}),
            "no: prepare names hz as the site to come");
   CHECK_EQ(pair.tell(Verb::kPrepare, pair.hz, {2, "hz", at(1s)}), "no: this site is in power");
-  CHECK_EQ(pair.sh.record().highest, 1U);  // A refusal uses no number up.
+  CHECK_EQ(pair.sh.record().highest, 2U);  // Seen, though refused for now.
   prepare.replication_forced = true;
   prepare.automatic = false;
   sight.peer_seen_up = true;  // A person may move away from a site that is up.
@@ -103,7 +104,7 @@ TEST_CASE("prepare is refused while a lone lease may be held") {
   pair.monitor_vouches_lone(pair.hz, 1, at(0s));
   pair.sh_hears_hz(at(1s));
   CHECK_EQ(pair.tell(Verb::kPrepare, pair.sh, {2, "sh", at(1s)}),
-           "no: the site in power holds a lone lease");
+           "no, save: the site in power holds a lone lease");
   // A short vouch replaces it, and the site says so.
   pair.monitor_vouches(pair.hz, 1, at(1s), at(1s));
   CHECK_FALSE(pair.hz.guard().lone(at(1s)));
@@ -175,16 +176,43 @@ TEST_CASE("promote waits for our own promise, or for the fence of the old site")
            "no: its promotion was accepted: only a fence in a higher number ends it");
 }
 
-TEST_CASE("promote is at once after the old site acknowledged, or a person asserted it off") {
+TEST_CASE("promote is at once after the old site acknowledged; a person's word skips no promise") {
   for (const bool fenced : {true, false}) {
     Pair pair;
     REQUIRE(pair.sh_vouches(at(1s)));
     pair.tell(Verb::kPrepare, pair.sh, {2, "sh", at(1s)});
     auto promote = Pair::order(Verb::kPromote, pair.sh, {2, "sh", at(1s)});
     (fenced ? promote.old_fenced : promote.asserted_off) = true;
-    CHECK_EQ(pair.sh.order(promote, at(1s)),
-             "yes, save: promoted in epoch 2; open with the first vouch");
+    const std::string promoted = "yes, save: promoted in epoch 2; open with the first vouch";
+    CHECK_EQ(pair.sh.order(promote, at(1s)), fenced ? promoted : "no: our promise ends in 4.5 s");
+    if (fenced) continue;
+    promote.token = pair.sh.token(at(5500ms));
+    CHECK_EQ(pair.sh.order(promote, at(5500ms)), promoted);
   }
+}
+
+TEST_CASE("adoption on a person's word waits for our own promise to the site he speaks of") {
+  Pair pair;
+  REQUIRE(pair.sh_vouches(at(1s)));
+  auto adopt = Pair::order(Verb::kAdopt, pair.sh, {52, "sh", at(2s)});
+  adopt.asserted_off = true;
+  CHECK_EQ(pair.sh.order(adopt, at(2s)), "no: our promise ends in 3.5 s");
+  adopt.token = pair.sh.token(at(6s));
+  CHECK_EQ(pair.sh.order(adopt, at(6s)), "yes, save: adopted: in power in epoch 52");
+}
+
+TEST_CASE("a prepare refused for now is seen: its sender goes on above it, for ever if need be") {
+  Pair pair;
+  GuardSight sight;
+  sight.replication_refusal = "mysql: the applier is not running";
+  for (std::uint64_t epoch = 500; epoch < 3000; epoch += 500) {
+    const auto prepare = Pair::order(Verb::kPrepare, pair.sh, {epoch, "sh", at(1s)});
+    CHECK_EQ(pair.sh.order(prepare, at(1s), sight), "no, save: " + sight.replication_refusal);
+    CHECK_EQ(pair.sh.order(prepare, at(1s), sight), "no: " + sight.replication_refusal);
+  }
+  CHECK(pair.sh_vouches(at(1s)));  // It goes on vouching for the site in power.
+  CHECK_EQ(pair.tell(Verb::kPrepare, pair.sh, {3000, "sh", at(1s)}),
+           "yes, save: prepared; vouching stopped");
 }
 
 TEST_CASE("promote without prepare, or for another move, is refused") {
