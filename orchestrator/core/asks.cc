@@ -39,8 +39,12 @@ OperatorAnswer fail_over(Turn& turn, const OperatorAsked& asked) {
 }
 
 OperatorAnswer adopt(Turn& turn, const OperatorAsked& asked) {
-  if (turn.s.move) return refused("state", "a move is on already: " + turn.s.move->id);
-  if (turn.s.phase != Phase::kUnadopted) {
+  // An adoption that does not come to its end, or any move that is stuck, ends by a person's word.
+  const bool adopting = turn.s.move && turn.s.move->kind == MoveKind::kAdopt &&
+                        (turn.s.phase == Phase::kUnadopted || turn.s.phase == Phase::kPromoting);
+  const bool anew = adopting || turn.s.phase == Phase::kStuck;
+  if (turn.s.move && !anew) return refused("state", "a move is on already: " + turn.s.move->id);
+  if (turn.s.phase != Phase::kUnadopted && !anew) {
     return refused("adopted", turn.name(turn.s.primary) + " is in power already");
   }
   if (asked.to < 0) return refused("state", "adopt needs --primary SITE");
@@ -63,7 +67,12 @@ OperatorAnswer adopt(Turn& turn, const OperatorAsked& asked) {
   for (const char* name : {"fence", "promote", "verify"}) {
     move.steps.push_back({name, {}, {}, {}, ""});
   }
-  const bool reigned = turn.agent(other).highest != 0 || turn.agent(other).writable;
+  const bool reigned = anew || turn.agent(other).highest != 0 || turn.agent(other).writable;
+  if (anew) {
+    end_move(turn, "voided", "ordered anew by " + asked.actor);
+    turn.enter(Phase::kUnadopted);
+  }
+  turn.s.fence.reset();
   begin_move(turn, std::move(move));
   turn.s.restored = false;
   for (const SiteView& view : turn.s.sites) {
@@ -79,9 +88,22 @@ OperatorAnswer adopt(Turn& turn, const OperatorAsked& asked) {
 OperatorAnswer cancel(Turn& turn, const OperatorAsked& asked) {
   if (!turn.s.move) return refused("state", "no move is on");
   Move& move = *turn.s.move;
+  const AgentView& crowned = turn.agent(move.to);
+  const bool shown = crowned.reign == move.reign && crowned.role == SiteRole::kPrimary;
+  if (move.kind == MoveKind::kFailover && asked.asserted_off == move.to && !shown &&
+      (turn.s.phase == Phase::kPromoting || turn.s.phase == Phase::kStuck)) {
+    move.cancel_asked = true;
+    move.actor = asked.actor;
+    move.assert_reason = asked.reason;
+    return done("the move is being undone: " + turn.name(move.to) + " is asserted off", move.id);
+  }
   if (move.promote_left || move.kind != MoveKind::kFailover ||
       (turn.s.phase != Phase::kPreparing && turn.s.phase != Phase::kFencing)) {
-    return refused("state", "the move has promoted or may have: it goes forward");
+    return refused("state", "the move has promoted or may have: it goes forward" +
+                                std::string(move.kind == MoveKind::kFailover
+                                                ? ", unless --assert-off says that " +
+                                                      turn.name(move.to) + " is off"
+                                                : ""));
   }
   move.cancel_asked = true;
   move.actor = asked.actor;

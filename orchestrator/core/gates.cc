@@ -208,6 +208,13 @@ Gate fence_gate(const Look& look) {
   if (look.wanted.asserted_off == look.from()) {
     return open("fence", "an operator says that " + site + " is off", "asserted", age);
   }
+  const Duration owed = look.s.promise_end.at(static_cast<std::size_t>(look.from())) - look.now;
+  if (owed > promise_length({look.policy.lease, kFenceBoundUnarmed}) + 1s) {
+    return shut("fence",
+                site + " may hold a lone lease for " + say(owed) +
+                    " more: its own word ends that, or --assert-off " + site,
+                "lone", age);
+  }
   if (look.policy.unfenced_allowed) return open("fence", "unfenced = \"allow\"", "allowed", age);
   if (old_site.agent_heard && look.now - old_site.agent_at < look.policy.lease) {
     return open("fence", "the agent of " + site + " answers", "answers", age);

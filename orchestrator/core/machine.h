@@ -239,9 +239,12 @@ enum class Trigger {
   kServes,  // The new site passes its probes.
   kAgreed,  // Every record's servers agree.
   kVerifyLate,
+  kVoidedAfterFence,
+  kCancelledAfterFence,
+  kRestored,  // State of this monitor that is older than what an agent knows.
   kDisowned,  // An agent knows more than we do: restored state, or another reign.
 };
-inline constexpr int kTriggers = 16;
+inline constexpr int kTriggers = 19;
 const char* to_string(Trigger trigger);
 
 struct Transition {

@@ -29,10 +29,10 @@ constexpr std::array<const char*, 3> kMoveWords{"failover", "adopt", "recrown"};
 constexpr std::array<const char*, kOrderKinds> kOrderWords{"adopt",   "prepare", "fence",
                                                            "promote", "follow",  "void"};
 constexpr std::array<const char*, kTriggers> kTriggerWords{
-    "adoptable",    "primary-doubted",  "primary-up",   "primary-down",
-    "found-fenced", "prepare-accepted", "prepare-late", "standby-voided",
-    "cancelled",    "power-free",       "promoted",     "promotion-late",
-    "serves",       "agreed",           "verify-late",  "disowned"};
+    "adoptable",          "primary-doubted",       "primary-up",     "primary-down", "found-fenced",
+    "prepare-accepted",   "prepare-late",          "standby-voided", "cancelled",    "power-free",
+    "promoted",           "promotion-late",        "serves",         "agreed",       "verify-late",
+    "voided-after-fence", "cancelled-after-fence", "restored",       "disowned"};
 
 }  // namespace
 

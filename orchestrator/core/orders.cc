@@ -41,6 +41,15 @@ SendOrder order_of(const Turn& turn, const Move& move, int site, OrderKind kind)
   return order;
 }
 
+// Whether the other site can no longer come to power by the move that this one undoes.
+bool undone_for_good(Turn& turn, const Move& move) {
+  if (!move.void_first.any() || turn.agent(move.from).voided == move.void_first) return true;
+  const auto& undone = turn.s.last_move;
+  if (undone && undone->reign == move.void_first && !undone->promote_left) return true;
+  return move.asserted_off &&
+         turn.s.promise_end.at(static_cast<std::size_t>(move.from)) <= turn.now;
+}
+
 void order_promotion(Turn& turn, Move& move) {
   const AgentView& crowned = turn.agent(move.to);
   const bool shown = crowned.reign == move.reign && crowned.role == SiteRole::kPrimary;
@@ -53,9 +62,8 @@ void order_promotion(Turn& turn, Move& move) {
     voided.reign = move.void_first;
     voided.id = turn.s.last_move ? turn.s.last_move->id : move.id;
     send(turn, order_of(turn, voided, move.from, OrderKind::kVoid));
-    return;
   }
-  if (shown) return;
+  if (shown || !undone_for_good(turn, move)) return;
   if (!move.promote_left) {
     move.promote_left = true;  // Saved with this decision, before the order can leave.
     turn.save();
@@ -188,7 +196,7 @@ VouchWish wish(Turn& turn) {
     case Phase::kPromoting:
     case Phase::kStuck: {
       const Move& move = *turn.s.move;
-      if (move.void_first.any() && turn.agent(move.from).voided != move.void_first) return {};
+      if (!undone_for_good(turn, move)) return {};
       return {move.to, move.reign, false};
     }
     case Phase::kVerifying:

@@ -31,8 +31,14 @@ constexpr std::array kRows{
                "the site in power answers again"},
     Transition{Phase::kSuspect, Trigger::kPrimaryDown, Phase::kPreparing, "fail-over",
                "the site in power is down and every gate is open"},
+    Transition{Phase::kPreparing, Trigger::kRestored, Phase::kUnadopted, "disowned-preparing",
+               "this monitor was restored: an older state of it finishes no move"},
     Transition{Phase::kPreparing, Trigger::kPrepareAccepted, Phase::kFencing, "prepared",
                "the standby has stopped vouching for the old site"},
+    Transition{Phase::kPreparing, Trigger::kVoidedAfterFence, Phase::kPreparing, "again-preparing",
+               "the standby voided the number after a fence had left: again with the next"},
+    Transition{Phase::kPreparing, Trigger::kCancelledAfterFence, Phase::kPromoting, "undo-again",
+               "cancelled after a fence had left: the old site is crowned again"},
     Transition{Phase::kPreparing, Trigger::kStandbyVoided, Phase::kSteady, "prepare-ran-out",
                "the standby voided the number before anything else had left"},
     Transition{Phase::kPreparing, Trigger::kCancelled, Phase::kSteady, "cancelled-early",
@@ -41,12 +47,18 @@ constexpr std::array kRows{
                "the site in power answers again before it was fenced"},
     Transition{Phase::kPreparing, Trigger::kPrepareLate, Phase::kSteady, "prepare-late",
                "the standby did not accept within 5 s"},
+    Transition{Phase::kFencing, Trigger::kRestored, Phase::kUnadopted, "disowned-fencing",
+               "this monitor was restored: an older state of it finishes no move"},
     Transition{Phase::kFencing, Trigger::kCancelled, Phase::kPromoting, "undo",
                "cancelled: the old site is crowned again"},
     Transition{Phase::kFencing, Trigger::kStandbyVoided, Phase::kPreparing, "again-after-void",
                "the standby voided the number after the fence had left: again with the next"},
     Transition{Phase::kFencing, Trigger::kPowerFree, Phase::kPromoting, "power-free",
                "the old site is fenced, or its lease has surely ended"},
+    Transition{Phase::kPromoting, Trigger::kRestored, Phase::kUnadopted, "disowned-promoting",
+               "this monitor was restored: an older state of it finishes no move"},
+    Transition{Phase::kPromoting, Trigger::kCancelled, Phase::kPromoting, "undo-promotion",
+               "cancelled: the new site is asserted off, the old one is crowned again"},
     Transition{Phase::kPromoting, Trigger::kPromoted, Phase::kVerifying, "promoted",
                "the new site takes writes, read back"},
     Transition{Phase::kPromoting, Trigger::kStandbyVoided, Phase::kPreparing,
@@ -54,14 +66,22 @@ constexpr std::array kRows{
                "the standby voided the number before it accepted promotion: again with the next"},
     Transition{Phase::kPromoting, Trigger::kPromotionLate, Phase::kStuck, "stuck",
                "the promotion does not end; it is retried"},
+    Transition{Phase::kStuck, Trigger::kRestored, Phase::kUnadopted, "disowned-stuck",
+               "this monitor was restored: an older state of it finishes no move"},
+    Transition{Phase::kStuck, Trigger::kCancelled, Phase::kPromoting, "undo-stuck",
+               "cancelled: the new site is asserted off, the old one is crowned again"},
     Transition{Phase::kStuck, Trigger::kPromoted, Phase::kVerifying, "promoted-at-last",
                "the new site takes writes, read back"},
     Transition{Phase::kStuck, Trigger::kStandbyVoided, Phase::kPreparing, "again-after-stuck",
                "the standby voided the number before it accepted promotion: again with the next"},
+    Transition{Phase::kVerifying, Trigger::kRestored, Phase::kUnadopted, "disowned-verifying",
+               "this monitor was restored: an older state of it finishes no move"},
     Transition{Phase::kVerifying, Trigger::kServes, Phase::kPublishing, "serves",
                "the new site passes its probes"},
     Transition{Phase::kVerifying, Trigger::kVerifyLate, Phase::kPublishing, "verify-late",
                "the new site takes writes but does not pass its probes"},
+    Transition{Phase::kPublishing, Trigger::kRestored, Phase::kUnadopted, "disowned-publishing",
+               "this monitor was restored: an older state of it finishes no move"},
     Transition{Phase::kPublishing, Trigger::kAgreed, Phase::kSteady, "done",
                "every authoritative server names the new site"},
     Transition{Phase::kPublishing, Trigger::kVerifyLate, Phase::kSteady, "partial",
@@ -91,16 +111,16 @@ bool power_free(Turn& turn) {
   const Move& move = *turn.s.move;
   if (!turn.policy.agents) return true;
   const bool fenced = turn.s.fence && turn.s.fence->acknowledged;
-  if (move.kind == MoveKind::kAdopt) {
-    const AgentView& other = turn.agent(move.from);
-    const bool never = turn.view(move.from).agent_heard && other.highest == 0 &&
-                       other.writable_known && !other.writable;
-    return fenced || move.asserted_off || never;
-  }
-  const bool waited = turn.s.promise_end.at(static_cast<std::size_t>(move.from)) <= turn.now;
   // An assertion stands in for the acknowledgement of a lone lease; it skips no ordinary promise.
   const LeaseTerms ordinary{turn.policy.lease, turn.agent(move.from).fence_bound};
   const bool asserted = move.asserted_off && turn.now - move.begun >= promise_length(ordinary);
+  if (move.kind == MoveKind::kAdopt) {
+    const AgentView& other = turn.agent(move.from);
+    const bool never = !turn.s.fence && turn.view(move.from).agent_heard && other.highest == 0 &&
+                       other.writable_known && !other.writable;
+    return fenced || asserted || never;
+  }
+  const bool waited = turn.s.promise_end.at(static_cast<std::size_t>(move.from)) <= turn.now;
   if (!fenced && !asserted && !waited) return false;
   if (!turn.policy.publish_first || !turn.s.publish) return true;
   return turn.s.publish->accepted() || turn.now - turn.s.publish->since >= turn.policy.publish_wait;
@@ -224,6 +244,8 @@ void recrown(Turn& turn, bool undo) {
   const bool published = turn.s.publish.has_value();
   if (undo) {
     move.void_first = turn.s.move->reign;
+    move.asserted_off = turn.s.move->promote_left;  // Else it could not have been cancelled.
+    move.assert_reason = turn.s.move->assert_reason;
     end_move(turn, "voided", "cancelled by " + turn.s.move->actor);
   }
   begin_move(turn, std::move(move));
@@ -293,8 +315,12 @@ bool holds(Trigger trigger, Turn& turn) {
     case Trigger::kPrimaryDown: return may_fail_over(turn);
     case Trigger::kFoundFenced: return found_fenced(turn);
     case Trigger::kPrepareAccepted: return prepare_accepted(turn);
-    case Trigger::kPrepareLate: return in_phase >= kPrepareWithin;
+    // Once a fence has left there is no way back to where it began: it is asked for on and on.
+    case Trigger::kPrepareLate: return in_phase >= kPrepareWithin && !turn.s.move->fence_left;
+    case Trigger::kVoidedAfterFence: return standby_voided(turn) && turn.s.move->fence_left;
     case Trigger::kStandbyVoided: return standby_voided(turn);
+    case Trigger::kCancelledAfterFence:
+      return turn.s.move && turn.s.move->cancel_asked && turn.s.move->fence_left;
     case Trigger::kCancelled: return turn.s.move && turn.s.move->cancel_asked;
     case Trigger::kPowerFree: return power_free(turn);
     case Trigger::kPromoted: return promoted(turn);
@@ -303,6 +329,7 @@ bool holds(Trigger trigger, Turn& turn) {
     case Trigger::kAgreed: return !turn.s.publish || turn.s.publish->agreed();
     case Trigger::kVerifyLate:
       return in_phase >= (turn.s.phase == Phase::kVerifying ? kVerifyWithin : kAgreeWithin);
+    case Trigger::kRestored: return turn.s.restored;
     case Trigger::kDisowned: return !turn.s.move && turn.policy.agents && disowned(turn);
   }
   return false;
@@ -316,7 +343,10 @@ void take(const Transition& row, Turn& turn) {
   if (is(row, "adopt-first-run")) adopt_first_run(turn);
   if (is(row, "adopt-by-order") || is(row, "power-free")) start_promotion(turn);
   if (is(row, "recrown-found-fenced")) recrown(turn, false);
-  if (is(row, "undo")) recrown(turn, true);
+  if (row.to == Phase::kPromoting &&
+      (row.on == Trigger::kCancelled || row.on == Trigger::kCancelledAfterFence)) {
+    recrown(turn, true);
+  }
   if (is(row, "fail-over")) start_failover(turn);
   if (is(row, "prepared")) prepared(turn);
   if (row.to == Phase::kPreparing && from != Phase::kSuspect) again(turn);
@@ -324,7 +354,9 @@ void take(const Transition& row, Turn& turn) {
   if (is(row, "serves"))
     step_done(turn, "verify", turn.name(turn.s.move->to) + " passes its probes");
   if (is(row, "verify-late")) step_failed(turn, "verify", row.why);
-  if (row.from == Phase::kVerifying && turn.s.move->kind != MoveKind::kAdopt) {
+  // Adoption writes no record, unless an earlier move was still writing one.
+  if (row.from == Phase::kVerifying && row.to == Phase::kPublishing &&
+      (turn.s.move->kind != MoveKind::kAdopt || turn.s.publish)) {
     begin_publish(turn, turn.s.move->to);
   }
   if (is(row, "done")) finish(turn, true);
@@ -340,6 +372,12 @@ void take(const Transition& row, Turn& turn) {
     turn.s.proposed = false;
   }
   if (is(row, "suspect")) turn.s.record_asked = Instant{0};
+  if (row.to == Phase::kUnadopted) {
+    // What an older state had begun is no longer ours to finish, neither at the agents nor in DNS.
+    end_move(turn, "failed", row.why);
+    turn.s.publish.reset();
+    turn.s.fence.reset();
+  }
 }
 
 }  // namespace pointsman
