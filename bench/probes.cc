@@ -1,6 +1,6 @@
 // What a probe costs, beside haproxy's checks and blackbox exporter, in one run on this host.
 //
-//   bench-probes            everything, about five minutes
+//   bench-probes            everything, about seven minutes
 //   bench-probes --quick    without the search for the highest rate
 //   bench-probes --one pointsman|haproxy|blackbox TARGETS SECONDS    one line
 //
@@ -115,8 +115,12 @@ void find_highest_rate(AllTargets& site) {
       "the same host:\n");
   Measure seen;
   int best = 0;
-  for (int rate = 4000; rate <= 40'000 && holds(site, rate, 5, seen); rate += 2000) best = rate;
-  for (int rate = best; rate > 0; rate -= 1000) {
+  for (int rate = 1000; rate <= 40'000; rate += rate < 4000 ? 1000 : 2000) {
+    // A second chance: something else on the host may have had its second.
+    if (!holds(site, rate, 5, seen) && !holds(site, rate, 5, seen)) break;
+    best = rate;
+  }
+  for (int rate = best; rate > 0; rate -= rate > 4000 ? 2000 : 1000) {
     if (holds(site, rate, 60, seen)) return;
   }
 }
@@ -126,7 +130,7 @@ void compare(AllTargets& site, double window) {
   const Task five_thousand{5000, site.port(), 0, 0};
   std::vector<Measure> ours;
   std::vector<Measure> theirs;
-  for (int round = 0; round < 3; ++round) {  // In turn, so that the host's mood meets both.
+  for (int round = 0; round < 5; ++round) {  // In turn, so that the host's mood meets both.
     ours.push_back(measure(site, start_pointsman, thousand, window));
     theirs.push_back(measure(site, start_haproxy, thousand, window));
   }
@@ -194,7 +198,7 @@ int main(int argc, char** argv) {
   AllTargets site;
   std::printf("%-24s %8s %10s %12s %12s %12s %12s\n", "prober", "targets", "probes/s", "us/probe",
               "gap p50 ms", "gap p99 ms", "memory KiB");
-  compare(site, quick ? 5 : 10);
+  compare(site, quick ? 4 : 8);
   if (!quick) find_highest_rate(site);
   return 0;
 }

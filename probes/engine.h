@@ -38,10 +38,13 @@ struct EngineStats {
 // milliseconds, which saves wake-ups and so most of the CPU time. In doubt (an attempt failed after
 // a pass, or is unanswered after suspect_interval, or hurry() was called) fall - 1 further attempts
 // start at suspect_interval spacing, the first of them at once after a failure; then the fixed
-// schedule goes on. A pass ends the burst.
+// schedule goes on. A pass ends the burst; an engine more than 100 ms behind its schedule leaves
+// the further attempts out.
 //
 // kUnknown is observed instead of kFail when the fault is ours: no descriptor or memory, no route
-// or source address on this host, the engine's own loop later than the timeout.
+// or source address on this host, or this thread held up for half of the attempt's timeout or more.
+// An attempt that finds three quarters of the program's descriptors in use by others is not begun,
+// and unknown as well: the program should raise its limit (RLIMIT_NOFILE) at start.
 class ProbeEngine {
  public:
   using Sink = std::function<void(EngineEvent)>;  // On the engine's thread; must not block.

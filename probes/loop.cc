@@ -27,6 +27,9 @@ constexpr Duration kSleepMost = 500ms;
 // ordinary scheduling, and a round of many handshakes.
 constexpr Duration kWakeLate = 25ms;
 constexpr Duration kRoundLong = 100ms;
+// So late, the schedule alone is more than we can do, and everybody looks doubtful: bursts would
+// bury us.
+constexpr Duration kBehind = 100ms;
 constexpr std::uint64_t kWakeEvent = std::uint64_t{1} << 62;
 constexpr std::size_t kHurriedMost = 10'000;
 constexpr std::uint32_t kGenerationMask = 0xffffff;
@@ -197,6 +200,7 @@ void ProbeLoop::take_finished() {
 }
 
 void ProbeLoop::run_timers() {
+  behind_ = Duration(0);
   while (!timers_.empty() && timers_.top().when <= now_) {
     const Timer timer = timers_.top();
     timers_.pop();
@@ -288,8 +292,11 @@ void ProbeLoop::start_due(std::uint32_t slot) {
   Target& target = *targets_[slot];
   target.armed = Instant::never();
   const auto due = target.pace.take(now_);
-  for (int i = 0; i < due.attempts; ++i) {
-    lateness_.note(clock_.now() - due.since);
+  const Duration late = clock_.now() - due.since;
+  behind_ = std::max(behind_, late);
+  for (const bool one : {due.fixed, due.extra && behind_ < kBehind}) {
+    if (!one) continue;
+    lateness_.note(late);
     start(slot);
   }
   arm(slot);
@@ -330,10 +337,12 @@ void ProbeLoop::start(std::uint32_t target_slot) {
   const std::uint32_t slot = new_attempt(target_slot);
   const std::uint32_t generation = attempts_[slot].generation;
   const Instant started = attempts_[slot].started;
+  // One timer at a time: most attempts are answered before either.
   if (spec.suspect_interval < spec.timeout) {
     timers_.push({started + spec.suspect_interval, Kind::kDoubt, slot, generation});
+  } else {
+    timers_.push({started + spec.timeout, Kind::kDeadline, slot, generation});
   }
-  timers_.push({started + spec.timeout, Kind::kDeadline, slot, generation});
   if (target.place.http && spec.keep_alive) {
     attempts_[slot].exchange = speaker_->begin({slot, target_slot, spec, target.place}, -1);
     return;
@@ -363,6 +372,8 @@ void ProbeLoop::on_connected(std::uint32_t slot, bool troubled) {
 void ProbeLoop::on_doubt(std::uint32_t slot) {
   const Attempt attempt = attempts_[slot];
   Target& target = *targets_[attempt.target];
+  timers_.push(
+      {attempt.started + target.probe->spec().timeout, Kind::kDeadline, slot, attempt.generation});
   if (stalled(attempt) || !target.pace.unanswered(attempt.started, now_)) return;
   arm(attempt.target);
   sink_({EngineEvent::Kind::kDoubt, target.probe->spec().name, attempt.started, now_, {}});

@@ -101,6 +101,7 @@ class ProbeLoop {
   Instant woken_;            // When the last wait ended.
   Instant planned_;          // When it was to end at the latest.
   Duration stall_total_{0};  // Time this thread was held up, to the end of the last wait.
+  Duration behind_{0};       // The latest start of this round.
   std::size_t in_flight_ = 0;
   std::size_t in_flight_most_ = 0;
   std::uint32_t targets_made_ = 0;

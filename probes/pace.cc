@@ -13,14 +13,12 @@ Pace::Pace(const ProbeSpec& spec, Instant first)
 Instant Pace::next() const { return std::min(next_fixed_, next_extra_); }
 
 Pace::Due Pace::take(Instant now) {
-  Due due{0, next()};
-  if (next_fixed_ <= now) {
-    ++due.attempts;
+  Due due{next_fixed_ <= now, next_extra_ <= now, next()};
+  if (due.fixed) {
     const auto missed = (now - next_fixed_) / interval_;
     next_fixed_ = next_fixed_ + interval_ * (missed + 1);
   }
-  if (next_extra_ <= now) {
-    ++due.attempts;
+  if (due.extra) {
     --extra_left_;
     next_extra_ = extra_left_ > 0 ? now + spacing_ : Instant::never();
   }

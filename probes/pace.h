@@ -16,8 +16,9 @@ class Pace {
   Pace(const ProbeSpec& spec, Instant first);
 
   struct Due {
-    int attempts = 0;  // 0 to 2: one of the schedule, one of the burst.
-    Instant since;     // The earlier of their times.
+    bool fixed = false;  // One of the schedule.
+    bool extra = false;  // One of a burst.
+    Instant since;       // The earlier of their times.
   };
   // What is to start now. Times of the schedule that were missed are left out, not made up for.
   Due take(Instant now);
