@@ -16,12 +16,12 @@ struct Patient {
   }};
 };
 
-// The schedule alone would bring one attempt in one and a half seconds.
+// The schedule alone would bring one attempt a second.
 ProbeSpec rare(const std::string& url) {
   ProbeSpec spec = http_spec(url);
-  spec.interval = 1500ms;
-  spec.timeout = 500ms;
-  spec.suspect_interval = 100ms;
+  spec.interval = 1s;
+  spec.timeout = 400ms;
+  spec.suspect_interval = 80ms;
   spec.fall = 4;
   return spec;
 }
@@ -73,7 +73,7 @@ TEST_CASE("a refusal after a pass brings a burst, the first attempt at once") {
   REQUIRE(notes.until_count(Outcome::kFail, 4));
   const auto events = after_last_pass(notes.all());
   REQUIRE_EQ(events.size(), 4);
-  CHECK_LT(events[1].started - events[0].at, spec.suspect_interval);
+  CHECK_LT(events[1].started - events[0].at, events[2].started - events[1].started);
   CHECK_LT(events[3].at - events[0].at, spec.interval / 2);
 }
 
@@ -83,11 +83,10 @@ TEST_CASE("unanswered attempts do not hold the schedule back") {
   Notes notes;
   ProbeEngine engine(clock, notes.sink());
   ProbeSpec spec = http_spec(site.url());
-  spec.interval = 50ms;
-  spec.timeout = 1s;
+  spec.timeout = 600ms;
   REQUIRE(engine.watch({spec}).ok());
   REQUIRE(notes.until_count(Outcome::kFail, 1));
-  CHECK_GE(engine.stats().attempts, 10);
+  CHECK_GE(engine.stats().attempts, 6);
   CHECK_EQ(notes.number(Outcome::kUnknown), 0);
 }
 

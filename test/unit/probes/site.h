@@ -132,7 +132,7 @@ inline ProbeSpec http_spec(const std::string& url) {
   ProbeSpec spec;
   spec.name = "app/site-a/0";
   spec.url = url;
-  spec.interval = 100ms;
+  spec.interval = 50ms;
   spec.timeout = 400ms;
   spec.suspect_interval = 50ms;
   return spec;

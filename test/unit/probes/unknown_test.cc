@@ -136,16 +136,16 @@ TEST_CASE("a stopped process fails nobody when it goes on") {
     for (int i = 0; i < 20; ++i) {
       specs.push_back(http_spec("http://127.0.0.1:" + std::to_string(port) + "/"));
       specs.back().name += std::to_string(i);
-      specs.back().timeout = 1s;
+      specs.back().timeout = 800ms;
       specs.back().suspect_interval = 500ms;
     }
     if (!engine.watch(specs).ok()) return 11;
-    const bool enough = notes.until_count(Outcome::kPass, 200);
+    const bool enough = notes.until_count(Outcome::kPass, 300);
     return !enough ? 12 : notes.number(Outcome::kFail) > 0 ? 13 : 0;
   });
   Site site([](int fd) {
     // A site that loses patience with a client that sends nothing, or reads nothing.
-    timeval patience{0, 500'000};
+    timeval patience{0, 400'000};
     setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
     if (hear(fd).empty()) return;
     std::this_thread::sleep_for(std::chrono::milliseconds(20));
@@ -155,7 +155,7 @@ TEST_CASE("a stopped process fails nobody when it goes on") {
   REQUIRE_EQ(write(pipe_fds[1], &port, sizeof port), sizeof port);
   std::this_thread::sleep_for(std::chrono::milliseconds(300));
   kill(child, SIGSTOP);
-  std::this_thread::sleep_for(std::chrono::milliseconds(1300));
+  std::this_thread::sleep_for(std::chrono::milliseconds(1000));
   kill(child, SIGCONT);
   CHECK_EQ(exit_code(child), 0);
   close(pipe_fds[0]);
