@@ -161,7 +161,9 @@ void Reader::add_moves() {
       ->type_name("SITE")
       ->required();
   assertion(adopt);
-  service(add("cancel", "Undo a move that has not promoted yet"), true);
+  auto& cancel = add("cancel", "Undo a move that has not promoted yet");
+  service(cancel, true);
+  assertion(cancel);  // Of the new site, once its promotion may have left.
 }
 
 void Reader::add_holds() {

@@ -178,7 +178,9 @@ Json evidence_json(const SiteView& view) {
 void read_evidence(const Reading& reading, const Json& json, SiteView& view) {
   for (const Json& each : json.as_array()) {
     Evidence evidence;
-    evidence.at = reading.at(each, "at");
+    evidence.at = Instant{each.int_or("at")};
+    // Of a former boot of this host: how old it is cannot be told, and it must not look new.
+    if (evidence.at > reading.now) continue;
     evidence.applier_running = each.bool_or("applier_running");
     evidence.has_stores = each.bool_or("has_stores");
     evidence.errant = each.string_or("errant");

@@ -89,3 +89,10 @@ TEST_CASE("a state of other sites, another version or no JSON is refused") {
   CHECK_FALSE(decode_state(policy(), R"({"version":2})", Instant{}).ok());
   CHECK_FALSE(decode_state(policy(), R"({"version":1,"phase":"dancing"})", Instant{}).ok());
 }
+
+TEST_CASE("evidence of a former boot is not taken for new") {
+  const std::string text = encode_state(policy(), busy());
+  const auto after = decode_state(policy(), text, Instant{} + 30s);
+  REQUIRE(after.ok());
+  CHECK(after->state.sites[1].evidence.empty());
+}
