@@ -6,6 +6,7 @@
 #include <rapidjson/reader.h>
 
 #include <algorithm>
+#include <charconv>
 #include <cmath>
 
 #include "base/utf8.h"
@@ -22,12 +23,26 @@ class Builder {
   // RapidJSON's names. NOLINTBEGIN(readability-identifier-naming)
   bool Null() { return add(Json()); }
   bool Bool(bool v) { return add(Json(v)); }
-  bool Int(int v) { return add(Json(v)); }
-  bool Uint(unsigned v) { return add(Json(std::int64_t{v})); }
-  bool Int64(std::int64_t v) { return add(Json(v)); }
-  bool Uint64(std::uint64_t v) { return add(Json(v)); }
-  bool Double(double v) { return add(Json(v)); }
-  bool RawNumber(const char* /*text*/, unsigned /*size*/, bool /*copy*/) { return false; }
+  // RapidJSON 1.1 misreads some numbers even at full precision ("0e100" is undefined behaviour,
+  // 0.184467440737095516159 becomes 3.7e-40): it checks their grammar, the library reads them.
+  bool RawNumber(const char* text, unsigned size, bool /*copy*/) {
+    const char* end = text + size;
+    if (std::string_view(text, size).find_first_of(".eE") == std::string_view::npos) {
+      std::int64_t whole = 0;
+      if (std::from_chars(text, end, whole).ec == std::errc()) return add(Json(whole));
+    }
+    double number = 0;
+    const auto [stop, error] = std::from_chars(text, end, number);
+    if (error == std::errc() && stop == end) return add(Json(number));
+    complaint_ = "a number that no double can hold";
+    return false;
+  }
+  // Never called: numbers come raw.
+  bool Int(int /*v*/) { return false; }
+  bool Uint(unsigned /*v*/) { return false; }
+  bool Int64(std::int64_t /*v*/) { return false; }
+  bool Uint64(std::uint64_t /*v*/) { return false; }
+  bool Double(double /*v*/) { return false; }
   bool String(const char* text, unsigned size, bool /*copy*/) {
     return well_formed({text, size}) && add(Json(std::string(text, size)));
   }
@@ -212,7 +227,8 @@ Result<Json> Json::parse(std::string_view text, JsonLimits limits) {
   const std::size_t nul = text.find('\0');
   if (nul != std::string_view::npos) return bad_text(nul, "a NUL byte");
 
-  constexpr unsigned kStrict = rapidjson::kParseIterativeFlag | rapidjson::kParseFullPrecisionFlag |
+  constexpr unsigned kStrict = rapidjson::kParseIterativeFlag |
+                               rapidjson::kParseNumbersAsStringsFlag |
                                rapidjson::kParseValidateEncodingFlag;
   rapidjson::MemoryStream stream(text.data() == nullptr ? "" : text.data(), text.size());
   rapidjson::Reader reader;

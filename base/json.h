@@ -10,8 +10,8 @@
 
 #include "base/result.h"
 
-// JSON values (RFC 8259), parsed by RapidJSON under strict flags: iterative, UTF-8 checked, full
-// precision, no comments, no trailing text, duplicate keys refused, depth and size bounded.
+// JSON values (RFC 8259), parsed by RapidJSON under strict flags: iterative, UTF-8 checked, numbers
+// exact, no comments, no trailing text, duplicate keys refused, depth and size bounded.
 
 namespace pointsman {
 

@@ -29,6 +29,21 @@ TEST_CASE("json: what is written is read again, and the same") {
   CHECK(Json::parse(R"("\ud83d\ude00")")->as_string() == "\U0001F600");
 }
 
+TEST_CASE("json: numbers, exactly") {
+  const auto number = [](std::string_view text) { return Json::parse(text)->as_number(); };
+  CHECK(number("0e100") == 0);
+  CHECK(number("0.0e71") == 0);
+  CHECK(number("0.000000000000000000000000") == 0);
+  CHECK(number("0.184467440737095516159") == 0.184467440737095516159);
+  CHECK(number("2.220446049250313e-16") == 2.220446049250313e-16);
+  CHECK(number("1.7976931348623157e308") == std::numeric_limits<double>::max());
+  CHECK(number("5e-324") == std::numeric_limits<double>::denorm_min());
+  CHECK(number("123456789012345678901234567890") == 123456789012345678901234567890.0);
+  CHECK(Json::parse("-9223372036854775808")->as_int() == std::numeric_limits<std::int64_t>::min());
+  CHECK(Json::parse("-0")->as_int() == 0);
+  CHECK(Json::parse("[1,-2,0,1e2,-0.5E+1]")->dump() == "[1,-2,0,100.0,-5.0]");
+}
+
 TEST_CASE("json: strict about everything that is not RFC 8259") {
   for (const char* text : {"",
                            " ",
@@ -44,6 +59,15 @@ TEST_CASE("json: strict about everything that is not RFC 8259") {
                            "NaN",
                            "Infinity",
                            "1e999",
+                           "-1e999",
+                           "1e-999",
+                           "-",
+                           "1e",
+                           "1e+",
+                           "1.e1",
+                           "00",
+                           "-01",
+                           "1.5.5",
                            "[1]x",
                            "[1][2]",
                            "/*c*/1",
