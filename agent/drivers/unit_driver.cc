@@ -134,12 +134,18 @@ Result<void> UnitDriver::run(const std::string& verb, Instant deadline) {
 }
 
 Result<void> UnitDriver::confirm(bool wanted, Instant deadline) {
+  std::string last = "not known";
   for (;;) {
     const auto state = read_state(deadline);
-    if (!state) return state.error();
-    if (wanted ? state->active : state->ended) return {};
+    if (state) {
+      if (wanted ? state->active : state->ended) return {};
+      last = state->text;
+    } else if (!passed(deadline)) {
+      return state.error();
+    }
+    // A reading that the deadline left no time for is no news: what was read before it counts.
     if (passed(deadline)) {
-      return {ErrorCode::kTimeout, fmt::format("{}: is {} and not {}", settings_.name, state->text,
+      return {ErrorCode::kTimeout, fmt::format("{}: is {} and not {}", settings_.name, last,
                                                wanted ? "started" : "stopped")};
     }
     std::this_thread::sleep_for(kLook);
