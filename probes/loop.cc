@@ -31,6 +31,7 @@ constexpr Duration kRoundLong = 100ms;
 // bury us.
 constexpr Duration kBehind = 100ms;
 constexpr std::uint64_t kWakeEvent = std::uint64_t{1} << 62;
+constexpr int kBatchesMost = 64;
 constexpr std::size_t kHurriedMost = 10'000;
 constexpr std::uint32_t kGenerationMask = 0xffffff;
 
@@ -139,6 +140,13 @@ void ProbeLoop::wake() {
 void ProbeLoop::run() {
   while (wait()) {
     take_finished();
+    // What has been answered is read before anything is given up or begun, and a round lasts until
+    // then: an engine with more to do than time shows it by long rounds.
+    for (int batches = 1; more_ && batches < kBatchesMost; ++batches) {
+      if (!wait()) return;
+      take_finished();
+    }
+    more_ = false;
     run_timers();
     take_finished();
     last_turn_ns_.store(now_.ns, std::memory_order_relaxed);
@@ -152,14 +160,18 @@ Instant ProbeLoop::wake_time() const {
 
 bool ProbeLoop::wait() {
   const Instant before = clock_.now();
-  const Instant planned = std::max(before, std::min(wake_time(), before + kSleepMost));
+  const Instant planned =
+      more_ ? before : std::max(before, std::min(wake_time(), before + kSleepMost));
   const auto sleep_ms = (planned - before + 1ms - 1ns) / 1ms;
   std::array<epoll_event, 512> events;
   const int count = epoll_wait(epoll_fd_, events.data(), events.size(), static_cast<int>(sleep_ms));
   now_ = clock_.now();
-  stall_total_ = stall_until(before);
-  if (now_ - planned >= kWakeLate) stall_total_ += now_ - planned;
-  woken_ = now_;
+  if (!more_) {
+    stall_total_ = stall_until(before);
+    if (now_ - planned >= kWakeLate) stall_total_ += now_ - planned;
+    woken_ = now_;
+  }
+  more_ = count == static_cast<int>(events.size());
   bool orders = false;
   for (int i = 0; i < count; ++i) {
     orders = orders || events[i].data.u64 == kWakeEvent;

@@ -98,8 +98,8 @@ class ProbeLoop {
   std::unique_ptr<HttpSpeaker> speaker_;
 
   Instant now_;
-  Instant woken_;            // When the last wait ended.
-  Instant planned_;          // When it was to end at the latest.
+  bool more_ = false;        // The last batch of events was full: the round goes on.
+  Instant woken_;            // When this round began.
   Duration stall_total_{0};  // Time this thread was held up, to the end of the last wait.
   Duration behind_{0};       // The latest start of this round.
   std::size_t in_flight_ = 0;
