@@ -12,6 +12,7 @@ import functools
 import json
 import os
 import statistics
+import subprocess
 import sys
 import time
 
@@ -79,7 +80,7 @@ def summary(name, outcomes):
 def run_one(name, binaries):
     try:
         return SCENARIOS[name](binaries)
-    except LabError as error:
+    except (LabError, subprocess.SubprocessError) as error:
         return move.Outcome(name, problems=[str(error)])
 
 

@@ -27,6 +27,17 @@ NEAR = {"site-a": "near-a", "site-b": "near-b"}
 SERVICE = "im-api"
 
 
+FOLDERS = "pm-sites-"
+
+
+def remove_left_behind():
+    """Folders of runs that were killed; those that were kept on purpose have another name."""
+    for folder in pathlib.Path(tempfile.gettempdir()).glob(f"{FOLDERS}*-*"):
+        pid = folder.name[len(FOLDERS):].split("-")[0]
+        if pid.isdigit() and not pathlib.Path(f"/proc/{pid}").exists():
+            shutil.rmtree(folder, ignore_errors=True)
+
+
 def kill_now(pid):
     """Ends a process that one of ours had started."""
     try:
@@ -78,7 +89,8 @@ class Lab:
     def __init__(self, binaries, semi_sync=False):
         self.binaries = pathlib.Path(binaries).resolve()
         self.semi_sync, self.keep = semi_sync, Lab.keep_all
-        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="pm-sites-"))
+        remove_left_behind()
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix=f"{FOLDERS}{os.getpid()}-"))
         self.net = None
         self.daemon = None
         self.configured = False
@@ -102,8 +114,6 @@ class Lab:
 
     def __exit__(self, kind, error, trace):
         self.keep = self.keep or error is not None
-        if self.keep:
-            print(f"  logs are kept in {self.folder}", flush=True)
         self.close()
 
     def close(self):
@@ -111,7 +121,11 @@ class Lab:
             place.end_all()
         if self.net:
             self.net.close()
-        if not self.keep:
+        if self.keep:
+            kept = self.folder.with_name(self.folder.name.replace(FOLDERS, "pm-kept-"))
+            self.folder.rename(kept)
+            print(f"  logs are kept in {kept}", flush=True)
+        else:
             shutil.rmtree(self.folder, ignore_errors=True)
 
     def place(self, host):

@@ -1,5 +1,6 @@
 """Failovers that must happen: each function makes one fault and gives back an Outcome."""
 
+import contextlib
 import dataclasses
 import signal
 import time
@@ -31,22 +32,31 @@ class Outcome:
 LIMITS = {"a": (2.0, 3.0), "b": (3.5, 6.5), "c": (3.5, 6.5), "d": (3.5, 6.5)}
 
 
-def live_lab(binaries, **options):
-    """A laboratory under load in which a failover could be made at any moment."""
-    lab = Lab(binaries, **options)
-    lab.__enter__()
-    try:
+@contextlib.contextmanager
+def fresh_lab(outcome, binaries, **options):
+    """A laboratory, whose logs are kept when the outcome shows something wrong."""
+    with Lab(binaries, **options) as lab:
+        try:
+            yield lab
+        finally:
+            lab.keep = lab.keep or bool(outcome.problems)
+
+
+@contextlib.contextmanager
+def live_lab(outcome, binaries, settled=True, **options):
+    """A laboratory under load in which a failover could be made at any moment.
+
+    An agent that started behaves for the longest promise as if it had just vouched (9.5 s); a lab
+    that is `settled` is older than that.
+    """
+    with fresh_lab(outcome, binaries, **options) as lab:
         lab.start_sites()
         lab.start_pointsman()
         lab.wait_steady()
         lab.start_load()
         lab.wait_ready_to_move()
-        # An agent that started behaves for the longest promise as if it had just vouched (9.5 s).
-        time.sleep(max(2.0, lab.agents_since + 10.5 - now()))
-        return lab
-    except BaseException as error:
-        lab.__exit__(type(error), error, None)
-        raise
+        time.sleep(max(2.0, lab.agents_since + 10.5 - now() if settled else 0.0))
+        yield lab
 
 
 def moved(lab, outcome, fault_at, within):
@@ -105,8 +115,8 @@ def received_is_kept(lab, outcome, position):
 
 def scenario_a(binaries):
     """The HTTP service is killed; the agent and the stores live."""
-    outcome, lab = Outcome("a"), live_lab(binaries)
-    with entered(lab):
+    outcome = Outcome("a")
+    with live_lab(outcome, binaries) as lab:
         fault_at = now()
         lab.a.kill_http()
         moved(lab, outcome, fault_at, 15)
@@ -115,8 +125,8 @@ def scenario_a(binaries):
 
 def scenario_b(binaries, **options):
     """The link of site-a is cut."""
-    outcome, lab = Outcome("b"), live_lab(binaries, **options)
-    with entered(lab):
+    outcome = Outcome("b")
+    with live_lab(outcome, binaries, **options) as lab:
         fault_at = now()
         lab.net.cut_site("site-a")
         time.sleep(1.0)
@@ -137,8 +147,8 @@ def scenario_semi_sync(binaries):
 def scenario_late_applier(binaries):
     """As b, while a lock holds site-b's applier up until well after the cut: what it had received
     by then must be applied before it opens."""
-    outcome, lab = Outcome("late-applier"), live_lab(binaries)
-    with entered(lab):
+    outcome = Outcome("late-applier")
+    with live_lab(outcome, binaries) as lab:
         lock = lab.b.place.spawn("lock", [
             "mariadb", "--no-defaults", "-uroot", f"--socket={lab.b.mysql.socket}", "-e",
             "LOCK TABLES app.writes READ; SELECT SLEEP(3600)"])
@@ -160,8 +170,8 @@ def scenario_late_applier(binaries):
 
 def scenario_c(binaries):
     """MariaDB of site-a is frozen, everything else lives; it wakes when the move is over."""
-    outcome, lab = Outcome("c"), live_lab(binaries)
-    with entered(lab):
+    outcome = Outcome("c")
+    with live_lab(outcome, binaries) as lab:
         fault_at = now()
         lab.a.mysql.process.send(signal.SIGSTOP)
         time.sleep(1.0)
@@ -176,8 +186,8 @@ def scenario_c(binaries):
 
 def scenario_d(binaries):
     """The agent of site-a is frozen and its link cut: only the kernel can close the site."""
-    outcome, lab = Outcome("d"), live_lab(binaries)
-    with entered(lab):
+    outcome = Outcome("d")
+    with live_lab(outcome, binaries) as lab:
         fault_at = now()
         lab.a.agent.send(signal.SIGSTOP)
         lab.net.cut_site("site-a")
@@ -189,8 +199,8 @@ def scenario_d(binaries):
 
 def scenario_bind_stopped(binaries):
     """BIND is frozen during the move: promotion goes on, publishing follows when BIND wakes."""
-    outcome, lab = Outcome("bind-stopped"), live_lab(binaries)
-    with entered(lab):
+    outcome = Outcome("bind-stopped")
+    with live_lab(outcome, binaries) as lab:
         fault_at = now()
         lab.bind.process.send(signal.SIGSTOP)
         lab.net.cut_site("site-a")
@@ -206,16 +216,3 @@ def scenario_bind_stopped(binaries):
         outcome.notes.append(f"phase while BIND slept: {phase}; answer {answer:.2f} s after waking")
         outcome.must(answer < 6, f"published only {answer:.1f} s after BIND woke")
     return outcome
-
-
-class entered:
-    """A laboratory that live_lab() has entered already."""
-
-    def __init__(self, lab):
-        self.lab = lab
-
-    def __enter__(self):
-        return self.lab
-
-    def __exit__(self, kind, error, trace):
-        self.lab.__exit__(kind, error, trace)

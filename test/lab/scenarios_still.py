@@ -5,8 +5,8 @@ import re
 import time
 
 import measure
-from lab import Lab, now, wait_until
-from scenarios_move import Outcome, entered, live_lab
+from lab import now, wait_until
+from scenarios_move import Outcome, fresh_lab, live_lab
 
 
 class Still:
@@ -49,8 +49,8 @@ class Still:
 @contextlib.contextmanager
 def still(name, binaries, gates):
     """A live laboratory, an outcome and a watch on it; ends with the load stopped."""
-    outcome, lab = Outcome(name), live_lab(binaries)
-    with entered(lab):
+    outcome = Outcome(name)
+    with live_lab(outcome, binaries, settled=False) as lab:
         yield lab, outcome, Still(lab, outcome, gates)
         lab.stop_load()
         outcome.problems += measure.two_writers(lab)
@@ -166,7 +166,7 @@ def paused(binaries):
 def both_writable(binaries):
     """A fresh start with both stores writable: nothing is adopted, and it says why."""
     outcome = Outcome("both-writable")
-    with Lab(binaries) as lab:
+    with fresh_lab(outcome, binaries) as lab:
         lab.start_servers()
         for site in lab.sites.values():
             site.mysql.sql("SET GLOBAL read_only=0")
@@ -192,7 +192,7 @@ def unchanged(outcome, before, after):
 def first_run(binaries):
     """A live pair meets pointsman: adopted in seconds, and nothing is touched before."""
     outcome = Outcome("first-run")
-    with Lab(binaries) as lab:
+    with fresh_lab(outcome, binaries) as lab:
         lab.start_sites()
         lab.start_load()
         time.sleep(1)
@@ -226,8 +226,8 @@ def no_failed_write(lab, outcome, since):
 
 def agents_upgraded(binaries):
     """Both agents are restarted one after the other under load."""
-    outcome, lab = Outcome("agents-upgraded"), live_lab(binaries)
-    with entered(lab):
+    outcome = Outcome("agents-upgraded")
+    with live_lab(outcome, binaries, settled=False) as lab:
         began = now()
         for site in (lab.b, lab.a):
             site.agent.stop()
@@ -241,8 +241,8 @@ def agents_upgraded(binaries):
 
 def monitor_restarted_beside_survivor(binaries):
     """After a failover the old site stays dead; the monitor host restarts beside the survivor."""
-    outcome, lab = Outcome("monitor-restarted"), live_lab(binaries)
-    with entered(lab):
+    outcome = Outcome("monitor-restarted")
+    with live_lab(outcome, binaries) as lab:
         lab.net.cut_site("site-a")
         wait_until("site-b takes writes", 20,
                    lambda: measure.first_taken(lab, "site-b", 0), every=0.1)
@@ -261,8 +261,8 @@ def monitor_restarted_beside_survivor(binaries):
 
 def monitor_down(binaries, seconds=30):
     """The monitor is away for a while: the standby's agent vouches."""
-    outcome, lab = Outcome("monitor-down"), live_lab(binaries)
-    with entered(lab):
+    outcome = Outcome("monitor-down")
+    with live_lab(outcome, binaries, settled=False) as lab:
         began = now()
         lab.daemon.kill()
         time.sleep(seconds)
@@ -276,7 +276,7 @@ def monitor_down(binaries, seconds=30):
 def wrong_key(binaries):
     """A wrong TSIG secret and a wrong key name are told apart before the night they matter."""
     outcome = Outcome("wrong-key")
-    with Lab(binaries) as lab:
+    with fresh_lab(outcome, binaries) as lab:
         lab.start_sites()
         lab.start_pointsman()
         lab.wait_steady()
@@ -297,7 +297,7 @@ def wrong_key(binaries):
 def dry_run(binaries):
     """The whole failover with every write rendered and nothing changed anywhere."""
     outcome = Outcome("dry-run")
-    with Lab(binaries) as lab:
+    with fresh_lab(outcome, binaries) as lab:
         lab.start_sites()
         lab.start_pointsman()
         lab.wait_steady()
@@ -316,7 +316,7 @@ def dry_run(binaries):
 def dry_daemon(binaries):
     """The daemon goes on dry beside a live pair whose primary's service dies."""
     outcome = Outcome("dry-daemon")
-    with Lab(binaries) as lab:
+    with fresh_lab(outcome, binaries) as lab:
         lab.start_sites()
         lab.start_pointsman()
         lab.wait_steady()
