@@ -49,7 +49,8 @@ def show(outcome):
         print(f"  from the fault: answer {outcome.answer_s} s, site-a's last write "
               f"{outcome.closed_s} s, site-b's first write {outcome.write_s} s")
         print(f"  acknowledged writes {outcome.acknowledged}, missing on the survivor: "
-              f"{outcome.lost_mysql} in MariaDB, {outcome.lost_redis} in Redis")
+              f"{outcome.lost_mysql} in MariaDB, {outcome.lost_redis} in Redis; "
+              f"{outcome.lost_elsewhere} of clients that are not beside site-a")
     for problem in outcome.problems:
         print(f"  WRONG: {problem}")
     sys.stdout.flush()

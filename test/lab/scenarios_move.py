@@ -19,6 +19,7 @@ class Outcome:
     acknowledged: int = 0
     lost_mysql: int = 0
     lost_redis: int = 0
+    lost_elsewhere: int = 0            # Of these, writes of clients that are not beside site-a.
     problems: list = dataclasses.field(default_factory=list)
     notes: list = dataclasses.field(default_factory=list)
     timeline: list = dataclasses.field(default_factory=list)
@@ -82,6 +83,8 @@ def count_losses(lab, outcome):
     lost = measure.lost_writes(lab, lab.b, now())
     outcome.acknowledged = lost["acknowledged"]
     outcome.lost_mysql, outcome.lost_redis = len(lost["mysql"]), len(lost["redis"])
+    gone = {write.id for store in ("mysql", "redis") for write in lost[store]}
+    outcome.lost_elsewhere = sum(not own.startswith("near-a") for own in gone)
 
 
 def timeline(lab, fault_at):
