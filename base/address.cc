@@ -7,19 +7,13 @@
 #include <cctype>
 #include <charconv>
 
+#include "base/text.h"
+
 namespace pointsman {
 namespace {
 
 bool is_word(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
-}
-
-std::string lower(std::string_view text) {
-  std::string all(text);
-  for (char& c : all) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  }
-  return all;
 }
 
 bool parses(int family, std::string_view text) {
@@ -95,7 +89,7 @@ std::string canonical_host(std::string_view text) {
       inet_ntop(AF_INET6, bytes.data(), form.data(), form.size()) != nullptr) {
     return form.data();
   }
-  return lower(text);
+  return lowered(text);
 }
 
 std::optional<HostPort> host_port_from(std::string_view text) { return split(text, true); }
@@ -109,7 +103,7 @@ std::optional<UrlParts> url_parts_from(std::string_view text) {
     return std::nullopt;
   }
   UrlParts parts;
-  parts.scheme = lower(text.substr(0, mark));
+  parts.scheme = lowered(text.substr(0, mark));
   std::string_view rest = text.substr(mark + 3);
   const auto end = rest.find_first_of("/?#");
   if (end != std::string_view::npos) {

@@ -4,14 +4,13 @@
 
 #include "base/dns.h"
 #include "base/log.h"
+#include "base/text.h"
 
 namespace pointsman {
 namespace {
 
 constexpr std::size_t kNameMost = 255;
 constexpr std::size_t kLabelMost = 63;
-
-char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
 
 Error bad_name(std::string_view text, std::string_view why) {
   constexpr std::size_t kShown = 300;

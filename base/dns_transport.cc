@@ -18,6 +18,7 @@
 
 #include "base/clock.h"
 #include "base/crypto.h"
+#include "base/descriptor.h"
 #include "base/dns_wire.h"
 #include "base/log.h"
 
@@ -29,20 +30,6 @@ constexpr Duration kUdpFirstWait = 400ms;  // Doubled with each send; lost packe
 constexpr unsigned kTruncatedBit = 0x0200;
 
 std::string errno_text() { return std::generic_category().message(errno); }
-
-class Socket {
- public:
-  explicit Socket(int fd) : fd_(fd) {}
-  Socket(const Socket&) = delete;
-  Socket& operator=(const Socket&) = delete;
-  ~Socket() {
-    if (fd_ >= 0) close(fd_);
-  }
-  int fd() const { return fd_; }
-
- private:
-  int fd_;
-};
 
 // One exchange with one server: what to say, to whom, until when.
 struct Exchange {
@@ -116,20 +103,21 @@ Result<std::string> receive_udp(const Exchange& e, int fd, Instant until) {
 }
 
 Result<std::string> exchange_udp(const Exchange& e, const Address& address) {
-  const Socket socket(
+  const Descriptor socket(
       ::socket(address.storage.ss_family, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-  if (socket.fd() < 0) return Error{ErrorCode::kInternal, "UDP socket: " + errno_text()};
+  if (socket.get() < 0) return Error{ErrorCode::kInternal, "UDP socket: " + errno_text()};
   // Connected: the kernel drops what comes from any other address, and tells of a closed port.
-  if (connect(socket.fd(), address.get(), address.size) != 0) return e.unsent(errno_text());
+  if (connect(socket.get(), address.get(), address.size) != 0) return e.unsent(errno_text());
   Duration wait = kUdpFirstWait;
   for (int sends = 1;; ++sends, wait *= 2) {
     const Instant now = system_clock().now();
     if (now >= e.deadline) return e.unknown("no answer");
-    if (send(socket.fd(), e.request.data(), e.request.size(), MSG_NOSIGNAL) < 0 && !would_block()) {
+    if (send(socket.get(), e.request.data(), e.request.size(), MSG_NOSIGNAL) < 0 &&
+        !would_block()) {
       return e.unsent("sending: " + errno_text());
     }
     const Instant until = sends == kUdpSends ? e.deadline : std::min(e.deadline, now + wait);
-    auto answer = receive_udp(e, socket.fd(), until);
+    auto answer = receive_udp(e, socket.get(), until);
     if (answer.ok() || answer.error().code != ErrorCode::kTimeout || until == e.deadline) {
       return answer;
     }
@@ -171,19 +159,19 @@ Result<std::string> receive_exactly(const Exchange& e, int fd, std::size_t wante
 }
 
 Result<std::string> exchange_tcp(const Exchange& e, const Address& address) {
-  const Socket socket(
+  const Descriptor socket(
       ::socket(address.storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-  if (socket.fd() < 0) return Error{ErrorCode::kInternal, "TCP socket: " + errno_text()};
+  if (socket.get() < 0) return Error{ErrorCode::kInternal, "TCP socket: " + errno_text()};
   const int on = 1;
-  setsockopt(socket.fd(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-  RETURN_IF_ERROR(connect_tcp(e, address, socket.fd()));
+  setsockopt(socket.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  RETURN_IF_ERROR(connect_tcp(e, address, socket.get()));
   std::string framed;
   append_u16(framed, static_cast<unsigned>(e.request.size()));
   framed += e.request;
-  RETURN_IF_ERROR(send_all(e, socket.fd(), framed));
-  const auto length = receive_exactly(e, socket.fd(), 2);
+  RETURN_IF_ERROR(send_all(e, socket.get(), framed));
+  const auto length = receive_exactly(e, socket.get(), 2);
   if (!length.ok()) return length.error();
-  auto answer = receive_exactly(e, socket.fd(), read_u16(*length, 0));
+  auto answer = receive_exactly(e, socket.get(), read_u16(*length, 0));
   if (!answer.ok()) return answer;
   if (!dns_answers(e.request, *answer)) return e.unknown("what came is no answer to the request");
   return answer;

@@ -14,35 +14,16 @@
 #include <filesystem>
 #include <utility>
 
+#include "base/descriptor.h"
+
 namespace pointsman {
 namespace {
-
-// A descriptor that closes itself.
-class Descriptor {
- public:
-  explicit Descriptor(int fd) : fd_(fd) {}
-  ~Descriptor() {
-    if (fd_ >= 0) close(fd_);
-  }
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  int get() const { return fd_; }
-  int release() { return std::exchange(fd_, -1); }
-
- private:
-  int fd_;
-};
-
-std::string error_text(int number) {
-  std::array<char, 128> buffer{};
-  return strerror_r(number, buffer.data(), buffer.size());
-}
 
 Error file_error(std::string_view doing, const std::string& path, int number) {
   ErrorCode code = ErrorCode::kInternal;
   if (number == ENOENT || number == ENOTDIR) code = ErrorCode::kNotFound;
   if (number == EACCES || number == EPERM || number == EROFS) code = ErrorCode::kRefused;
-  return {code, fmt::format("{} {}: {}", doing, path, error_text(number))};
+  return {code, fmt::format("{} {}: {}", doing, path, std::strerror(number))};
 }
 
 std::string folder_of(const std::string& path) {

@@ -12,6 +12,7 @@
 #include <string_view>
 
 #include "base/clock.h"
+#include "base/text.h"
 
 namespace pointsman {
 namespace {
@@ -28,15 +29,6 @@ struct Exchange {
   int sends_most = 1;
   std::string complaint;  // Why we broke it off ourselves.
 };
-
-char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
-
-std::string_view trimmed(std::string_view text) {
-  constexpr std::string_view kSpace = " \t\r\n";
-  const std::size_t first = text.find_first_not_of(kSpace);
-  if (first == std::string_view::npos) return {};
-  return text.substr(first, text.find_last_not_of(kSpace) - first + 1);
-}
 
 std::size_t on_header(char* bytes, std::size_t size, std::size_t count, void* context) {
   auto& exchange = *static_cast<Exchange*>(context);
@@ -57,9 +49,7 @@ std::size_t on_header(char* bytes, std::size_t size, std::size_t count, void* co
   }
   const std::size_t colon = line.find(':');
   if (colon != std::string_view::npos) {
-    std::string name(line.substr(0, colon));
-    std::transform(name.begin(), name.end(), name.begin(), lower);
-    headers.emplace_back(std::move(name), trimmed(line.substr(colon + 1)));
+    headers.emplace_back(lowered(line.substr(0, colon)), trimmed(line.substr(colon + 1)));
   }
   return line.size();
 }
@@ -194,9 +184,7 @@ void set_headers(CURL* curl, const HttpRequest& request, HeaderList& list) {
   for (const auto& [name, value] : request.headers) {
     // libcurl sends an empty header only when it is written with a semicolon.
     list.add(value.empty() ? name + ";" : fmt::format("{}: {}", name, value));
-    std::string lowered = name;
-    std::transform(lowered.begin(), lowered.end(), lowered.begin(), lower);
-    typed = typed || lowered == "content-type";
+    typed = typed || lowered(name) == "content-type";
   }
   if (!typed) list.add("Content-Type:");  // Not the type of a form, which libcurl assumes.
   list.add("Expect:");                    // A round trip for nothing.

@@ -6,6 +6,7 @@
 #include <array>
 #include <charconv>
 
+#include "base/text.h"
 #include "base/utf8.h"
 
 namespace pointsman {
@@ -18,8 +19,6 @@ constexpr std::array<std::string_view, 7> kMethods{"GET",   "HEAD",   "POST",   
                                                    "PATCH", "DELETE", "OPTIONS"};
 
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
-char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
-
 int hex_value(char c) {
   if (is_digit(c)) return c - '0';
   const char small = lower(c);
@@ -37,18 +36,6 @@ bool is_token(std::string_view text) {
 bool is_value_char(char c) {
   const auto byte = static_cast<unsigned char>(c);
   return byte == '\t' || (byte >= 0x20 && byte != 0x7F);
-}
-
-std::string lowered(std::string_view text) {
-  std::string made(text);
-  std::transform(made.begin(), made.end(), made.begin(), lower);
-  return made;
-}
-
-std::string_view trimmed(std::string_view text) {
-  while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
-  while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
-  return text;
 }
 
 using MaybeFault = std::optional<HttpFault>;

@@ -21,9 +21,8 @@ namespace {
 constexpr int kBacklog = 128;
 
 Error cannot_listen(const std::string& address, int number) {
-  std::array<char, 128> buffer{};
-  return {ErrorCode::kUnavailable, fmt::format("listening on {}: {}", address,
-                                               strerror_r(number, buffer.data(), buffer.size()))};
+  return {ErrorCode::kUnavailable,
+          fmt::format("listening on {}: {}", address, std::strerror(number))};
 }
 
 // A daemon that was killed leaves its socket file behind; one that lives answers on it.

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/http_server_turn.h"
 #include "base/log.h"
+#include "base/text.h"
 
 namespace pointsman {
 namespace {
@@ -52,11 +53,6 @@ const char* reason_of(int status) {
     case 505: return "HTTP Version Not Supported";
     default: return "Error";
   }
-}
-
-std::string lowered(std::string text) {
-  for (char& c : text) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-  return text;
 }
 
 // One line a second for all strangers together.

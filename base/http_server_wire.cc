@@ -15,6 +15,7 @@
 #include <utility>
 
 #include "base/clock.h"
+#include "base/text.h"
 
 namespace pointsman {
 namespace {
@@ -27,11 +28,6 @@ std::string tls_error() {
   ERR_clear_error();
   const char* reason = code == 0 ? nullptr : ERR_reason_error_string(code);
   return reason == nullptr ? "no reason given" : reason;
-}
-
-std::string error_text(int number) {
-  std::array<char, 128> buffer{};
-  return strerror_r(number, buffer.data(), buffer.size());
 }
 
 // We speak HTTP/1.1 and nothing else; a client that offers no ALPN is served too.
@@ -151,7 +147,7 @@ Result<void> Wire::handshake(Instant deadline) {
     broken_ = true;
     if (again) return {ErrorCode::kTimeout, "TLS handshake: not done in time"};
     if (why == SSL_ERROR_SYSCALL) {
-      return {ErrorCode::kUnavailable, fmt::format("TLS handshake: {}", error_text(number))};
+      return {ErrorCode::kUnavailable, fmt::format("TLS handshake: {}", std::strerror(number))};
     }
     const long verdict = SSL_get_verify_result(ssl_);
     return {
@@ -170,11 +166,10 @@ std::vector<std::string> Wire::peer_names() const {
   for (int i = 0; i < sk_GENERAL_NAME_num(subjects); ++i) {
     const GENERAL_NAME* subject = sk_GENERAL_NAME_value(subjects, i);
     if (subject->type != GEN_DNS) continue;
-    std::string name(reinterpret_cast<const char*>(ASN1_STRING_get0_data(subject->d.dNSName)),
-                     static_cast<std::size_t>(ASN1_STRING_length(subject->d.dNSName)));
-    for (char& c : name) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+    const std::string name(reinterpret_cast<const char*>(ASN1_STRING_get0_data(subject->d.dNSName)),
+                           static_cast<std::size_t>(ASN1_STRING_length(subject->d.dNSName)));
     // "hz\0.evil" must not read as "hz".
-    if (name.find('\0') == std::string::npos) names.push_back(std::move(name));
+    if (name.find('\0') == std::string::npos) names.push_back(lowered(name));
   }
   GENERAL_NAMES_free(subjects);
   X509_free(certificate);

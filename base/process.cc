@@ -17,30 +17,12 @@
 #include <utility>
 
 #include "base/clock.h"
+#include "base/descriptor.h"
 
 namespace pointsman {
 namespace {
 
 constexpr Duration kKillGrace = 2s;  // A killed process that has not ended by then hangs in a call.
-
-class Descriptor {
- public:
-  Descriptor() = default;
-  ~Descriptor() { reset(); }
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  int get() const { return fd_; }
-  void set(int fd) {
-    reset();
-    fd_ = fd;
-  }
-  void reset() {
-    if (fd_ >= 0) close(std::exchange(fd_, -1));
-  }
-
- private:
-  int fd_ = -1;
-};
 
 struct Pipe {
   Descriptor reading;
@@ -48,16 +30,11 @@ struct Pipe {
   bool make() {
     std::array<int, 2> ends{};
     if (pipe2(ends.data(), O_CLOEXEC) != 0) return false;
-    reading.set(ends[0]);
-    writing.set(ends[1]);
+    reading.reset(ends[0]);
+    writing.reset(ends[1]);
     return true;
   }
 };
-
-std::string error_text(int number) {
-  std::array<char, 128> buffer{};
-  return strerror_r(number, buffer.data(), buffer.size());
-}
 
 // A child that closes its standard input early must not end us by SIGPIPE: blocked in this thread
 // while we write, and taken off the queue before it is unblocked.
@@ -257,7 +234,7 @@ Result<ProcessOutcome> run_process(const std::vector<std::string>& argv, const s
   const Instant deadline = system_clock().now() + within;
   Plumbing pipes;
   if (!pipes.in.make() || !pipes.out.make() || !pipes.err.make()) {
-    return {ErrorCode::kInternal, fmt::format("pipes for {}: {}", argv[0], error_text(errno))};
+    return {ErrorCode::kInternal, fmt::format("pipes for {}: {}", argv[0], std::strerror(errno))};
   }
   pid_t pid = -1;
   const int failed = spawn(argv, pipes, pid);
@@ -265,7 +242,7 @@ Result<ProcessOutcome> run_process(const std::vector<std::string>& argv, const s
     const ErrorCode code = failed == ENOENT || failed == ENOTDIR ? ErrorCode::kNotFound
                            : failed == EACCES                    ? ErrorCode::kRefused
                                                                  : ErrorCode::kInternal;
-    return {code, fmt::format("starting {}: {}", argv[0], error_text(failed))};
+    return {code, fmt::format("starting {}: {}", argv[0], std::strerror(failed))};
   }
   pipes.in.reading.reset();
   pipes.out.writing.reset();
@@ -274,12 +251,12 @@ Result<ProcessOutcome> run_process(const std::vector<std::string>& argv, const s
     fcntl(fd, F_SETFL, O_NONBLOCK);
   }
   Descriptor ended;
-  ended.set(static_cast<int>(syscall(SYS_pidfd_open, pid, 0)));
+  ended.reset(static_cast<int>(syscall(SYS_pidfd_open, pid, 0)));
   if (ended.get() < 0) {
     const int number = errno;
     kill(-pid, SIGKILL);
     waitpid(pid, nullptr, 0);
-    return {ErrorCode::kInternal, fmt::format("watching {}: {}", argv[0], error_text(number))};
+    return {ErrorCode::kInternal, fmt::format("watching {}: {}", argv[0], std::strerror(number))};
   }
   const PipeSignalBlocked blocked;
   Run run(pipes, ended.get(), input, output_most);
