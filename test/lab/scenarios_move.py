@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import random
 import signal
 import time
 
@@ -57,6 +58,7 @@ def live_lab(outcome, binaries, settled=True, **options):
         lab.start_load()
         lab.wait_ready_to_move()
         time.sleep(max(2.0, lab.agents_since + 10.5 - now() if settled else 0.0))
+        time.sleep(random.uniform(0, 1))  # Faults come at any phase of the probes.
         yield lab
 
 
