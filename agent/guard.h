@@ -99,6 +99,8 @@ class Guard {
   Verdict on_peer_name(const std::string& name);
   Verdict on_renewal(const PrepareRenewal& renewal, Duration prepare_ttl, Instant now);
   Verdict on_order(const Order& order, const GuardSight& sight, Instant now);
+  // Why a prepare like this one would be refused now, whatever its number; "" when it would not.
+  std::string prepare_refusal(const Order& order, const GuardSight& sight) const;
 
   // --- From and to the peer.
   Verdict on_peer_vouch(const Vouch& vouch, const std::string& run, Instant now);

@@ -165,6 +165,14 @@ Verdict Guard::refuse_seen(const Order& order, std::string reason) {
   return {false, news, false, std::move(reason)};
 }
 
+std::string Guard::prepare_refusal(const Order& order, const GuardSight& sight) const {
+  if (record_.role == Role::kNone) return "this agent was not adopted yet";
+  if (record_.role == Role::kPrimary) return "this site is in power";
+  if (const auto reason = refuse_for_lone(order)) return *reason;
+  if (order.automatic && sight.peer_seen_up) return "we see the site in power up";
+  return order.replication_forced ? "" : sight.replication_refusal;
+}
+
 Verdict Guard::prepare(const Order& order, const GuardSight& sight, Instant now) {
   if (order.power != site_)
     return refused(fmt::format("prepare names {} as the site to come", order.power));
@@ -175,14 +183,9 @@ Verdict Guard::prepare(const Order& order, const GuardSight& sight, Instant now)
     prepare_until_ = now + order.prepare_ttl;
     return already("prepared already");
   }
-  if (record_.role == Role::kNone) return refused("this agent was not adopted yet");
-  if (record_.role == Role::kPrimary) return refused("this site is in power");
-  if (const auto reason = refuse_for_lone(order)) return refuse_seen(order, *reason);
-  if (order.automatic && sight.peer_seen_up) {
-    return refuse_seen(order, "we see the site in power up");
-  }
-  if (!sight.replication_refusal.empty() && !order.replication_forced) {
-    return refuse_seen(order, sight.replication_refusal);
+  if (const std::string reason = prepare_refusal(order, sight); !reason.empty()) {
+    const bool standby = record_.role == Role::kStandby || record_.role == Role::kFenced;
+    return standby ? refuse_seen(order, reason) : refused(reason);
   }
   accept_number(order);
   record_.prepared = PrepareRenewal{order.reign, order.move};

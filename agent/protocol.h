@@ -129,7 +129,10 @@ struct ServiceReport {
   std::vector<WitnessCount> witness;
   std::uint64_t monitor_counter = 0;  // Highest state counter of a monitor ever seen.
   std::uint64_t spec_version = 0;     // Of the witness probes it runs.
-  std::string trouble;                // What it is trying and failing to do; "" when at rest.
+  // Why it would refuse, now, the automatic prepare that it refused last; "": it no longer would.
+  // Unset: it refused none.
+  std::optional<std::string> prepare_refusal;
+  std::string trouble;  // What it is trying and failing to do; "" when at rest.
 };
 
 struct ServicePoll {

@@ -228,6 +228,9 @@ Json to_json(const ServiceReport& report) {
                                  {"reign", reign_json(report.peer.reign)},
                                  {"lone", report.peer.lone}}));
   json.set("spec_version", number_json(report.spec_version));
+  if (report.prepare_refusal) {
+    json.set("prepare_refusal", report.prepare_refusal->substr(0, kDetailMost / 4));
+  }
   json.set("trouble", report.trouble);
   return json;
 }
@@ -252,6 +255,7 @@ Result<ServiceReport> service_report_from(const Json& json) {
   }
   read_object(in, "peer", [&](Members& inner) { report.peer = read_peer(inner); });
   report.spec_version = in.number("spec_version");
+  if (in.has("prepare_refusal")) report.prepare_refusal = in.text("prepare_refusal", kDetailMost);
   report.trouble = in.text("trouble", kDetailMost);
   if (!in.ok()) return in.error();
   return report;

@@ -87,11 +87,8 @@ ServiceReport ServiceRunner::on_peer_poll(const PollRequest& request, const Serv
 }
 
 // A site in power that we see up ourselves is no site to take over from.
-GuardSight ServiceRunner::sight(const Order& order) {
+GuardSight ServiceRunner::sight_locked(const std::vector<WitnessCount>& counts, Duration max_lag) {
   GuardSight sight;
-  std::vector<WitnessCount> counts;
-  if (parts_.witness != nullptr) counts = parts_.witness->counts(name());
-  const std::lock_guard lock(mutex_);
   bool any = false;
   bool all = true;
   for (const WitnessCount& count : counts) {
@@ -106,17 +103,22 @@ GuardSight ServiceRunner::sight(const Order& order) {
   const bool own_reign = record.role == Role::kFenced && record.power == parts_.site;
   if (!own_reign) {
     sight.replication_refusal =
-        applier_.replication_refusal(catch_up_, order.max_lag, parts_.clock->now());
+        applier_.replication_refusal(catch_up_, max_lag, parts_.clock->now());
   }
   return sight;
 }
 
+std::vector<WitnessCount> ServiceRunner::witness_counts() const {
+  return parts_.witness == nullptr ? std::vector<WitnessCount>{} : parts_.witness->counts(name());
+}
+
 OrderReply ServiceRunner::on_order(const Order& order) {
-  const GuardSight seen = sight(order);
-  if (order.dry_run) return rehearse(order, seen);
+  const auto counts = witness_counts();
+  if (order.dry_run) return rehearse(order, counts);
   OrderReply reply;
   {
     std::unique_lock lock(mutex_);
+    const GuardSight seen = sight_locked(counts, order.max_lag);
     const Verdict verdict =
         change([&](Guard& guard) { return guard.on_order(order, seen, parts_.clock->now()); });
     reply.accepted = verdict.accepted;
@@ -150,6 +152,10 @@ void ServiceRunner::note_order(const Order& order, const Verdict& verdict) {
                   verdict.reason.substr(0, verdict.reason.find_first_of("0123456789")));
   const bool again = said == now && !verdict.save;
   said = now;
+  if (verdict.accepted) refused_prepare_.reset();
+  if (!verdict.accepted && order.verb == Verb::kPrepare && order.automatic) {
+    refused_prepare_ = order;
+  }
   if (!again) {
     log(level, verdict.accepted ? "order-accepted" : "order-refused",
         {{"service", name()},
@@ -168,10 +174,11 @@ void ServiceRunner::note_order(const Order& order, const Verdict& verdict) {
 }
 
 // The same way through a copy of the guard; nothing is accepted, nothing is sent.
-OrderReply ServiceRunner::rehearse(const Order& order, const GuardSight& seen) {
+OrderReply ServiceRunner::rehearse(const Order& order, const std::vector<WitnessCount>& counts) {
   OrderReply reply;
   {
     const std::lock_guard lock(mutex_);
+    const GuardSight seen = sight_locked(counts, order.max_lag);
     Guard copy = guard_;
     Order as_if = order;
     if (order.verb == Verb::kPromote) {
@@ -191,10 +198,13 @@ OrderReply ServiceRunner::rehearse(const Order& order, const GuardSight& seen) {
 }
 
 ServiceReport ServiceRunner::report() {
-  std::vector<WitnessCount> counts;
-  if (parts_.witness != nullptr) counts = parts_.witness->counts(name());
+  std::vector<WitnessCount> counts = witness_counts();
   const std::lock_guard lock(mutex_);
   ServiceReport report = report_locked(parts_.clock->now());
+  if (refused_prepare_) {
+    report.prepare_refusal =
+        guard_.prepare_refusal(*refused_prepare_, sight_locked(counts, refused_prepare_->max_lag));
+  }
   report.witness = std::move(counts);
   return report;
 }

@@ -108,10 +108,11 @@ class ServiceRunner {
   void note_level(Level level, Instant now);
   void say(const char* event, const Verdict& verdict);
   void watch(const ServicePoll& poll);
-  GuardSight sight(const Order& order);
+  std::vector<WitnessCount> witness_counts() const;  // Not under the lock: it has one of its own.
+  GuardSight sight_locked(const std::vector<WitnessCount>& counts, Duration max_lag);
   ServiceReport report_locked(Instant now);
   void tell_vouch(ServiceReport& report);
-  OrderReply rehearse(const Order& order, const GuardSight& sight);
+  OrderReply rehearse(const Order& order, const std::vector<WitnessCount>& counts);
   void queue_hooks(const std::string& on);
   Verdict take_report(const ServiceReport& report, bool answer);
   static Guard::Start guard_start(const Parts& parts);
@@ -138,6 +139,7 @@ class ServiceRunner {
   std::string hook_due_;                     // The event whose reading back is awaited.
   std::map<std::string, std::string> said_;  // Event -> reason last said.
   std::string save_trouble_;
+  std::optional<Order> refused_prepare_;  // The latest automatic one, until an order is accepted.
   std::uint64_t told_vouch_ = 0;  // The monitor's vouch that replies name, of run `told_run_`.
   std::string told_run_;
   bool told_lone_ = false;

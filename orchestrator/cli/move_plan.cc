@@ -12,8 +12,8 @@ namespace pointsman {
 namespace {
 
 // An operator's failover does not ask these; the daemon has the last word.
-constexpr std::array<std::string_view, 6> kNotAsked = {"mode",    "held",    "hold-down",
-                                                       "ceiling", "breaker", "witness"};
+constexpr std::array<std::string_view, 7> kNotAsked = {"mode",    "held",    "hold-down", "ceiling",
+                                                       "breaker", "witness", "prepare"};
 
 bool never_forced(const std::string& gate) { return gate == "leader" || gate == "adopted"; }
 

@@ -122,6 +122,7 @@ OperatorAnswer pause(Turn& turn, const OperatorAsked& asked) {
 OperatorAnswer acknowledge(Turn& turn) {
   turn.s.automatic_moves.clear();
   turn.s.refusal.clear();
+  turn.s.unprepared = {};
   return done(turn.policy.name + " is armed again");
 }
 

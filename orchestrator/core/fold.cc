@@ -67,6 +67,7 @@ void fold_one(Turn& turn, const AgentHeard& heard) {
   view.agent_at = heard.asked;
   view.agent = heard.view;
   keep_evidence(turn, heard);
+  look_again_at_standby(turn);
   const std::uint64_t known = turn.event.counter;
   if (heard.view.monitor_counter > known && !turn.s.restored) {
     turn.s.restored = true;

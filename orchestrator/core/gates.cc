@@ -296,8 +296,8 @@ Gate provider_gate(const Look& look) {
 
 // Which gates an operator's move is excused from.
 bool excused(const std::string& gate) {
-  static const std::set<std::string> kExcused{"mode",    "held",    "hold-down",
-                                              "ceiling", "breaker", "witness"};
+  static const std::set<std::string> kExcused{"mode",    "held",    "hold-down", "ceiling",
+                                              "breaker", "witness", "prepare"};
   return kExcused.contains(gate);
 }
 
@@ -404,11 +404,12 @@ Adoption adoption(const ServicePolicy& policy, const ServiceState& state, Instan
 std::vector<Gate> gates(const ServicePolicy& policy, const ServiceState& state,
                         const Wanted& wanted, Instant now) {
   const Look look{policy, state, wanted, now};
-  std::vector<Gate> all{adopted_gate(look),   mode_gate(look),        held_gate(look),
-                        leader_gate(look),    connected_gate(look),   witness_gate(look),
-                        target_gate(look),    replication_gate(look), fence_gate(look),
-                        hold_down_gate(look), ceiling_gate(look),     breaker_gate(look),
-                        record_gate(look),    provider_gate(look)};
+  std::vector<Gate> all{
+      adopted_gate(look),   mode_gate(look),        held_gate(look),
+      leader_gate(look),    connected_gate(look),   witness_gate(look),
+      target_gate(look),    replication_gate(look), fence_gate(look),
+      hold_down_gate(look), ceiling_gate(look),     breaker_gate(look),
+      record_gate(look),    provider_gate(look),    prepare_gate(policy, state, now)};
   return all;
 }
 

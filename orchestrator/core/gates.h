@@ -8,6 +8,9 @@ namespace pointsman {
 Refusal target_problem(const ServicePolicy& policy, const ServiceState& state, int site,
                        Instant now);
 
+// When the standby may be asked again to prepare; the gate of an automatic move.
+Gate prepare_gate(const ServicePolicy& policy, const ServiceState& state, Instant now);
+
 // What adoption by itself would settle on, or why it does not.
 struct Adoption {
   int site = -1;

@@ -96,7 +96,7 @@ void begin_move(Turn& turn, Move move) {
   turn.write("decision", std::string("begin-") + to_string(begun.kind), "started", begun.reason);
 }
 
-void end_move(Turn& turn, std::string outcome, std::string reason) {
+void end_move(Turn& turn, std::string outcome, std::string reason, bool tell) {
   if (!turn.s.move) return;
   Move& move = *turn.s.move;
   move.outcome = std::move(outcome);
@@ -112,9 +112,11 @@ void end_move(Turn& turn, std::string outcome, std::string reason) {
   }
   turn.mark("move " + move.outcome);
   turn.write("decision", "end-move", move.outcome, move.reason);
-  turn.tell(move.outcome == "done" ? NoticeLevel::kWarning : NoticeLevel::kUrgent, "move-ended",
-            turn.policy.name + ": " + to_string(move.kind) + " to " + turn.name(move.to) + " " +
-                move.outcome + ": " + move.reason);
+  if (tell) {
+    turn.tell(move.outcome == "done" ? NoticeLevel::kWarning : NoticeLevel::kUrgent, "move-ended",
+              turn.policy.name + ": " + to_string(move.kind) + " to " + turn.name(move.to) + " " +
+                  move.outcome + ": " + move.reason);
+  }
   turn.s.last_move = std::move(turn.s.move);
   turn.s.move.reset();
 }

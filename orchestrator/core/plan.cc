@@ -182,13 +182,19 @@ bool may_fail_over(Turn& turn) {
   const Wanted wanted = automatic_move(turn);
   const std::optional<Gate> gate = first_refusal(turn.policy, turn.s, wanted, turn.now);
   if (!gate) return true;
+  const bool again_later = gate->name == "prepare";
+  // Another gate is shut: whatever the standby said is of another situation.
+  if (!again_later) forget_attempts(turn.s.unprepared);
   const std::string refusal = gate->name;
   if (turn.s.refusal != refusal) {
     turn.s.refusal = refusal;
     turn.write("decision", gate->name, "refused", gate->reason);
-    turn.tell(NoticeLevel::kUrgent, "move-refused",
-              turn.policy.name + ": " + turn.name(turn.s.primary) +
-                  " is down, and nothing moves: " + gate->reason);
+    // That a move was given up has been told, with the reason.
+    if (!again_later) {
+      turn.tell(NoticeLevel::kUrgent, "move-refused",
+                turn.policy.name + ": " + turn.name(turn.s.primary) +
+                    " is down, and nothing moves: " + gate->reason);
+    }
   }
   turn.out.reason = gate->name + ": " + gate->reason;
   return false;
@@ -226,6 +232,7 @@ void crowned(Turn& turn) {
   turn.s.primary = move.to;
   turn.s.reign = move.reign;
   turn.s.refusal.clear();
+  turn.s.unprepared = {};
   turn.mark(turn.name(move.to) + " takes writes");
   step_done(turn, "promote", turn.name(move.to) + " takes writes, read back");
   step_running(turn, "verify");
@@ -361,14 +368,22 @@ void take(const Transition& row, Turn& turn) {
   }
   if (is(row, "done")) finish(turn, true);
   if (is(row, "partial")) finish(turn, false);
-  if (from == Phase::kPreparing && row.to == Phase::kSteady) end_move(turn, "voided", row.why);
+  if (from == Phase::kPreparing && row.to == Phase::kSteady) {
+    const bool refused = row.on == Trigger::kPrepareLate || row.on == Trigger::kStandbyVoided;
+    if (refused && turn.s.move->automatic) {
+      give_up_preparing(turn, row.why);
+    } else {
+      end_move(turn, "voided", row.why);
+    }
+  }
   if (row.to == Phase::kStuck) {
     turn.tell(NoticeLevel::kUrgent, "stuck",
               turn.policy.name + ": " + turn.name(turn.s.move->to) +
                   " does not finish its promotion: " + turn.agent(turn.s.move->to).trouble);
   }
-  if (row.from == Phase::kSuspect && row.to == Phase::kSteady) {
+  if (row.on == Trigger::kPrimaryUp) {
     turn.s.refusal.clear();
+    turn.s.unprepared = {};
     turn.s.proposed = false;
   }
   if (is(row, "suspect")) turn.s.record_asked = Instant{0};

@@ -95,6 +95,9 @@ struct AgentView {
   Duration peer_age{0};  // Since the peer's last reply to this agent.
   std::vector<WitnessView> witness;
   std::uint64_t monitor_counter = 0;
+  // Why it would refuse, now, the automatic prepare that it refused last; "": it no longer would.
+  // Unset: it refused none.
+  std::optional<std::string> prepare_refusal;
   std::string trouble;
 };
 
@@ -229,6 +232,20 @@ struct OrderPace {
 };
 inline constexpr int kOrderKinds = 6;
 
+// An automatic move that ends before it begins, because the standby does not accept `prepare`: it
+// is tried again, each time with a number of its own, less and less often.
+struct Unprepared {
+  int attempts = 0;    // In a row.
+  Instant since{0};    // When the first of them was given up.
+  Instant last{0};     // When the latest was.
+  Instant next{0};     // Not before.
+  std::string reason;  // As the standby last gave it.
+  // What its report said when the latest was given up.
+  std::optional<std::string> reported;
+  std::set<std::string> told;  // Reasons that people know, without their numbers.
+  bool alarmed = false;
+};
+
 // What the surroundings of the monitor are like.
 struct Surroundings {
   bool references_set = false;
@@ -276,6 +293,7 @@ struct ServiceState {
   std::array<Instant, kSites> promise_end{};  // What the voucher owes each site.
   std::string refusal;                        // Why no move starts, last told.
   bool proposed = false;                      // A proposal was told for this doubt.
+  Unprepared unprepared;
   Instant record_asked{0};
 
   int other(int site) const { return 1 - site; }

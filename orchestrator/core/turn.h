@@ -62,11 +62,17 @@ void step_running(Turn& turn, std::string_view name, std::string detail = "");
 void step_done(Turn& turn, std::string_view name, std::string detail = "");
 void step_failed(Turn& turn, std::string_view name, std::string detail);
 void begin_move(Turn& turn, Move move);
-void end_move(Turn& turn, std::string outcome, std::string reason);
+// `tell`: people do not know of it yet.
+void end_move(Turn& turn, std::string outcome, std::string reason, bool tell = true);
 void begin_publish(Turn& turn, int to);
 void begin_fence(Turn& turn, int site);
 std::uint64_t next_number(Turn& turn, std::uint64_t least_gap);
 Move make_failover(Turn& turn, const Wanted& wanted, std::string actor, std::string reason);
+
+// unprepared.cc: what a standby that does not accept `prepare` leads to.
+void give_up_preparing(Turn& turn, const std::string& why);
+void forget_attempts(Unprepared& known);
+void look_again_at_standby(Turn& turn);  // Its report may say that the reason is gone.
 
 // orders.cc: what is due now, by state alone.
 void order_what_is_due(Turn& turn);

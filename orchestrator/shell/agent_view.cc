@@ -68,6 +68,7 @@ AgentView view_of(const ServicePolicy& policy, const ServiceReport& report) {
   view.peer_answers = report.peer.answers;
   view.peer_age = report.peer.age;
   view.monitor_counter = report.monitor_counter;
+  view.prepare_refusal = report.prepare_refusal;
   view.trouble = report.trouble;
   read_stores(report, view);
   view.units_stopped_by_role =

@@ -127,6 +127,13 @@ std::string summary(const ServiceSnapshot& shot) {
   return text;
 }
 
+// Until a standby that refused to be prepared is asked again; null when none did.
+Json next_attempt(const ServiceSnapshot& shot) {
+  const Unprepared& known = shot.state.unprepared;
+  if (known.attempts == 0) return Json();
+  return Json(std::max(0.0, seconds(known.next - shot.at)));
+}
+
 }  // namespace
 
 Json service_json(const ServiceSnapshot& shot, const ServiceOutside& outside, WallTime wall) {
@@ -188,6 +195,7 @@ Json explain_json(const ServiceSnapshot& shot, const Wanted& wanted) {
                        {"to", name_of(shot.policy, wanted.to)},
                        {"phase", to_string(shot.state.phase)},
                        {"expected_s", seconds(expected)},
+                       {"next_attempt_s", next_attempt(shot)},
                        {"gates", std::move(list)}});
 }
 

@@ -3,6 +3,7 @@
 #include <pthread.h>
 
 #include <algorithm>
+#include <set>
 
 #include "base/crypto.h"
 #include "base/log.h"
@@ -119,7 +120,11 @@ Surroundings Loop::surroundings(const std::string& service, Instant now) {
   while (!breaker_.empty() && now - breaker_.front().first > parts_.breaker_window) {
     breaker_.pop_front();
   }
-  for (const auto& [at, whose] : breaker_) around.others_moving += whose != service ? 1 : 0;
+  // Services, not attempts: one whose standby refuses tries again and again.
+  std::set<std::string> others;
+  for (const auto& [at, whose] : breaker_) others.insert(whose);
+  others.erase(service);
+  around.others_moving = static_cast<int>(others.size());
   around.all_failed = std::all_of(services_.begin(), services_.end(), [&](const auto& each) {
     return says_down({each.second.policy, each.second.state, {}, now}, now);
   });

@@ -50,6 +50,7 @@ ServiceReport full_report() {
   report.monitor_counter = 12;
   report.spec_version = 3;
   report.trouble = "mysql does not answer";
+  report.prepare_refusal = "we see the site in power up";
   return report;
 }
 

@@ -256,14 +256,20 @@ TEST_CASE("a standby is kept read-only, caught up by position, prepared and prom
   bench.runner->on_peer_reply(peer, now() + 2s);
   Order prepare = bench.order(Verb::kPrepare, 2, "hz");
   prepare.asserted_off = true;
+  prepare.automatic = true;
+  CHECK_FALSE(bench.runner->report().prepare_refusal.has_value());
   OrderReply reply = bench.runner->on_order(prepare);
   CHECK_EQ(reply.reason.substr(0, 54), "mysql has not received what the site in power had exec");
+  CHECK_EQ(bench.runner->report().prepare_refusal, reply.reason);
   bench.store.set([](StoreReport& report) { report.received = "9"; });
+  // Reports tell that the reason is gone, so that nobody need ask in vain.
+  CHECK(soon([&] { return bench.runner->report().prepare_refusal == ""; }));
   CHECK(soon([&] {
     prepare.sequence = ++bench.sequence;
     prepare.token = bench.runner->report().token;
     return bench.runner->on_order(prepare).accepted;
   }));
+  CHECK_FALSE(bench.runner->report().prepare_refusal.has_value());
   CHECK_FALSE(bench.runner->poll_for_peer().vouch.has_value());
   Order promote = bench.order(Verb::kPromote, 2, "hz");
   promote.old_fenced = true;

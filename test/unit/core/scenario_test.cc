@@ -11,6 +11,7 @@
 #include <fstream>
 #include <map>
 #include <sstream>
+#include <utility>
 
 #include "orchestrator/core/machine.h"
 
@@ -64,6 +65,8 @@ class Stage {
     if (verb == "agreed") return agreed(words);
     if (verb == "refused") return refused(words);
     if (verb == "overtaken") return overtaken(words);
+    if (verb == "refuse") return refuse(words);
+    if (verb == "explain") return explain();
     if (verb == "around") return around(words);
     if (verb == "ask") return ask(words);
     FAIL("unknown verb in scenario: " << verb);
@@ -91,6 +94,7 @@ class Stage {
     const Instant end = now_ + span;
     for (int tick = 0; now_ < end; ++tick) {
       now_ = now_ + 50ms;
+      answer_prepares();
       if (tick % 10 == 0) {
         for (const auto& [at, view] : agents_) {
           if (!quiet_[at]) give(AgentHeard{at, view, now_});
@@ -123,6 +127,38 @@ class Stage {
     answered.reached = true;
     answered.reason = "older than a message already received";
     give(answered);
+  }
+
+  // From now on an agent refuses each prepare, and its reports say why; without a reason: it no
+  // longer would.
+  void refuse(const std::vector<std::string>& words) {
+    const int at = site(words.at(0));
+    std::string reason;
+    for (std::size_t k = 1; k < words.size(); ++k) reason += (k > 1 ? " " : "") + words[k];
+    refusing_[at] = reason;
+    agents_[at].prepare_refusal = reason;
+  }
+
+  void answer_prepares() {
+    for (const auto& [at, kind] : std::exchange(state_lost_, {})) {
+      if (kind != OrderKind::kPrepare || refusing_[at].empty()) continue;
+      OrderAnswered answered;
+      answered.site = at;
+      answered.kind = kind;
+      answered.reached = true;
+      answered.reason = refusing_[at];
+      give(answered);
+    }
+  }
+
+  void explain() {
+    Wanted wanted;
+    wanted.to = state_.has_primary() ? state_.other(state_.primary) : -1;
+    for (const Gate& gate : gates(policy_, state_, wanted, now_)) {
+      if (!gate.open || gate.name == "prepare") {
+        say(fmt::format("gate {} {}: {}", gate.name, gate.open ? "open" : "shut", gate.reason));
+      }
+    }
   }
 
   static Reign reign_of(const std::string& text) {
@@ -312,9 +348,14 @@ class Stage {
 
   void tell(const Command& command) {
     if (const auto* order = std::get_if<SendOrder>(&command)) {
-      say(fmt::format("order {} {} reign {} move {}{}{}", to_string(order->kind), name(order->site),
+      const std::string text =
+          fmt::format("order {} {} reign {} move {}{}{}", to_string(order->kind), name(order->site),
                       order->reign.epoch, order->move, order->old_fenced ? " old-fenced" : "",
-                      order->asserted_off ? " asserted-off" : ""));
+                      order->asserted_off ? " asserted-off" : "");
+      // What is refused is asked again and again: said once.
+      const bool again = text == last_order_ && !refusing_[order->site].empty();
+      last_order_ = text;
+      if (!again) say(text);
       // The loop tells the end of each order; here every one is lost, and so is sent again.
       state_lost_.push_back({order->site, order->kind});
     } else if (const auto* publish = std::get_if<PublishRecord>(&command)) {
@@ -331,9 +372,11 @@ class Stage {
   std::map<int, AgentView> agents_;
   std::map<int, bool> quiet_;
   std::map<int, Sighting> probes_;
+  std::map<int, std::string> refusing_;
   std::array<Instant, kSites> promise_{};
   std::vector<std::pair<int, OrderKind>> state_lost_;
   VouchWish last_vouch_;
+  std::string last_order_;
   Instant now_{0};
   std::uint64_t counter_ = 10;
   std::string said_;
