@@ -62,6 +62,8 @@ void serve(Daemon& daemon, const sigset_t& signals) {
     if (daemon.turns()) notify_supervisor("WATCHDOG=1");
     if (signal == SIGHUP) {
       daemon.reload();
+    } else if (signal < 0) {
+      daemon.reload_if_due();
     } else if (signal == SIGTERM || signal == SIGINT) {
       log(LogLevel::kNotice, "stopping", {{"signal", strsignal(signal)}});
       notify_supervisor("STOPPING=1");

@@ -101,6 +101,8 @@ struct ProviderSettings {
   std::string type;
   std::map<std::string, std::string> options;
   std::map<std::string, std::string> credentials;
+
+  bool operator==(const ProviderSettings&) const = default;
 };
 
 // The types of the registry, sorted: for error messages and completion.

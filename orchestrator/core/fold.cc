@@ -188,7 +188,12 @@ void fold_one(Turn& turn, const ProviderJudged& judged) {
 }
 
 void fold_one(Turn& turn, const SurroundingsSeen& seen) { turn.s.around = seen.around; }
-void fold_one(Turn&, const PolicyChanged&) {}
+void fold_one(Turn& turn, const PolicyChanged& changed) {
+  if (!changed.probes_differ) return;
+  for (SiteView& view : turn.s.sites) {
+    view.probes.assign(static_cast<std::size_t>(turn.policy.probes), Damper{});
+  }
+}
 void fold_one(Turn&, const Tick&) {}
 void fold_one(Turn&, const OperatorAsked&) {}
 

@@ -81,6 +81,7 @@ struct SurroundingsSeen {
 };
 struct PolicyChanged {  // The caller steps with the new policy from now on.
   ServicePolicy policy;
+  bool probes_differ = false;  // What was seen by the former ones says nothing about these.
 };
 struct Tick {};
 

@@ -22,6 +22,8 @@ struct RecordSettings {
   std::string zone, name, type;
   std::map<std::string, std::vector<std::string>> values;  // Site -> values of the set.
   std::vector<std::string> authorities;                    // Overrides the search by NS.
+
+  bool operator==(const RecordSettings&) const = default;
 };
 
 struct SiteSettings {
@@ -29,6 +31,8 @@ struct SiteSettings {
   std::string address, address6, cname;
   std::string agent;  // URL; "" without an agent.
   bool preferred = false;
+
+  bool operator==(const SiteSettings&) const = default;
 };
 
 struct ProbeSettings {
@@ -114,5 +118,10 @@ ConfigOutcome<MonitorConfig> read_monitor_config(const std::string& path,
 // masked: for a reload.
 std::vector<std::string> config_difference(const MonitorConfig& old_one,
                                            const MonitorConfig& new_one);
+
+// `running` with all of `fresh` that a running daemon can take over; what config_difference() then
+// still finds between the two needs a restart. A service is taken over whole or not at all, so that
+// the relations that were checked among its settings hold in what comes out.
+MonitorConfig merge_for_reload(const MonitorConfig& running, const MonitorConfig& fresh);
 
 }  // namespace pointsman

@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <map>
 
 #include "orchestrator/offline/config.h"
@@ -132,7 +133,44 @@ void compare(const Settings& old_ones, const Settings& new_ones, bool masked,
   }
 }
 
+template <typename Named>
+const Named* find_named(const std::vector<Named>& list, const std::string& name) {
+  const auto found =
+      std::find_if(list.begin(), list.end(), [&](const Named& each) { return each.name == name; });
+  return found == list.end() ? nullptr : &*found;
+}
+
+// Agents and their addresses, what a record is, and every term that promises rest on are made at
+// start.
+bool is_mendable(const ServiceSettings& running, const ServiceSettings& fresh) {
+  std::vector<SiteSettings> sites = fresh.sites;
+  for (std::size_t k = 0; k < sites.size() && k < running.sites.size(); ++k) {
+    sites[k].preferred = running.sites[k].preferred;
+  }
+  return sites == running.sites && fresh.records == running.records && fresh.ttl == running.ttl &&
+         fresh.lease == running.lease && fresh.lone_lease == running.lone_lease &&
+         fresh.order_ttl == running.order_ttl && fresh.prepare_ttl == running.prepare_ttl &&
+         fresh.max_lag == running.max_lag;
+}
+
 }  // namespace
+
+MonitorConfig merge_for_reload(const MonitorConfig& running, const MonitorConfig& fresh) {
+  MonitorConfig merged = running;
+  merged.mode = fresh.mode;
+  merged.language = fresh.language;
+  merged.references = fresh.references;
+  if (merged.web && fresh.web) merged.web->tokens = fresh.web->tokens;
+  for (ProviderSettings& provider : merged.providers) {
+    const ProviderSettings* found = find_named(fresh.providers, provider.name);
+    if (found != nullptr) provider = *found;
+  }
+  for (ServiceSettings& service : merged.services) {
+    const ServiceSettings* found = find_named(fresh.services, service.name);
+    if (found != nullptr && is_mendable(service, *found)) service = *found;
+  }
+  return merged;
+}
 
 std::vector<std::string> config_difference(const MonitorConfig& old_one,
                                            const MonitorConfig& new_one) {

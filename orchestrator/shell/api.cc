@@ -115,12 +115,18 @@ void Api::route(HttpServer& server, const char* method, const char* path, Handle
   });
 }
 
+void Api::set_tokens(std::map<std::string, std::string> tokens) {
+  const std::lock_guard lock(tokens_mutex_);
+  parts_.tokens = std::move(tokens);
+}
+
 std::optional<HttpReply> Api::refuse(const HttpCall& call) const {
   if (parts_.trusted) return std::nullopt;
   const std::string header = call.header("authorization");
   const std::string given = header.starts_with("Bearer ") ? header.substr(7) : "";
   bool viewer = false;
   bool operates = false;
+  const std::lock_guard lock(tokens_mutex_);
   for (const auto& [role, token] : parts_.tokens) {
     const bool same =
         !token.empty() && equal_secret(digest(Hash::kSha256, given), digest(Hash::kSha256, token));

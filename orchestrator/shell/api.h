@@ -1,6 +1,7 @@
 #pragma once
 
 #include <map>
+#include <mutex>
 #include <string>
 
 #include "base/http_server.h"
@@ -31,6 +32,9 @@ class Api {
   // Registers every route. The Api outlives the server.
   void serve(HttpServer& server);
 
+  // Role -> token, of a reload. Thread-safe.
+  void set_tokens(std::map<std::string, std::string> tokens);
+
  private:
   using Handler = HttpReply (Api::*)(const HttpCall&);
   void route(HttpServer& server, const char* method, const char* path, Handler handler);
@@ -51,6 +55,7 @@ class Api {
   HttpReply tell(const std::string& service, const Result<OperatorAnswer>& answer) const;
 
   Parts parts_;
+  mutable std::mutex tokens_mutex_;  // A reload changes parts_.tokens while calls come in.
 };
 
 // Rendering, pure: what the API answers.

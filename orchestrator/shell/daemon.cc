@@ -87,19 +87,22 @@ std::vector<ProbeSpec> reference_specs(const std::vector<std::string>& reference
 
 }  // namespace
 
-namespace {
-
-// Whether a reload can put `fresh` in the place of `former` without a restart.
-bool same_shape(const ServicePolicy& fresh, const ServicePolicy& former) {
-  return fresh.sites[0].name == former.sites[0].name &&
-         fresh.sites[1].name == former.sites[1].name && fresh.agents == former.agents &&
-         fresh.probes == former.probes && fresh.records == former.records &&
-         fresh.lease == former.lease && fresh.lone_lease == former.lone_lease &&
-         fresh.order_ttl == former.order_ttl && fresh.prepare_ttl == former.prepare_ttl &&
-         fresh.max_lag == former.max_lag;
+std::vector<ProbeSpec> specs_of(const MonitorConfig& config) {
+  std::vector<ProbeSpec> specs = reference_specs(config.references);
+  for (const ServiceSettings& service : config.services) {
+    for (const SiteSettings& site : service.sites) {
+      for (ProbeSpec& spec : service.probes_of(site)) specs.push_back(std::move(spec));
+    }
+  }
+  return specs;
 }
 
-}  // namespace
+Witnesses witnesses_of(const ServiceSettings& service) {
+  Witnesses witnesses;
+  for (std::size_t k = 0; k < kSites; ++k) witnesses.targets[k] = witness_of(service, k);
+  witnesses.version = version_of(witnesses.targets);
+  return witnesses;
+}
 
 ServicePolicy policy_of(const MonitorConfig& config, const ServiceSettings& service) {
   ServicePolicy policy;
@@ -151,12 +154,10 @@ void Daemon::end() {
 bool Daemon::turns() const { return loop_ && clock_.now() - loop_->last_turn() < 5s; }
 
 Result<void> Daemon::make_outside() {
-  std::map<std::string, Provider*> by_name;
   for (const ProviderSettings& settings : config_.providers) {
     auto provider = make_provider(settings, clock_);
     if (!provider.ok()) return provider.error();
-    by_name[settings.name] = provider->get();
-    providers_.push_back(std::move(*provider));
+    seats_[settings.name] = std::make_unique<ProviderSeat>(std::move(*provider));
     lanes_[settings.name] = std::make_unique<Lane>("dns-" + settings.name);
   }
   for (const ServiceSettings& service : config_.services) {
@@ -164,7 +165,7 @@ Result<void> Daemon::make_outside() {
     outside.policy = policy_of(config_, service);
     for (const RecordSettings& record : service.records) {
       outside.publishers.push_back(
-          std::make_unique<Publisher>(service, record, *by_name.at(record.provider)));
+          std::make_unique<Publisher>(service, record, *seats_.at(record.provider)));
       outside.publisher_lanes.push_back(lanes_.at(record.provider).get());
     }
     for (std::size_t k = 0; k < kSites; ++k) outside.agent_urls[k] = service.sites.at(k).agent;
@@ -218,13 +219,13 @@ void Daemon::on_probe(const EngineEvent& event) {
       if (!event.target.starts_with(prefix)) continue;
       const int probe = std::atoi(event.target.c_str() + prefix.size());
       if (event.kind == EngineEvent::Kind::kDoubt) {
-        for (std::size_t k = 0; k < config_.references.size(); ++k) {
+        for (std::size_t k = 0; k < references_; ++k) {
           hurried_->hurry(kReferencePrefix + std::to_string(k));
         }
         loop_->post({name, ProbeDoubted{site, probe, event.started}, nullptr});
       } else {
         if (event.observation.outcome == Outcome::kFail) {
-          for (std::size_t k = 0; k < config_.references.size(); ++k) {
+          for (std::size_t k = 0; k < references_; ++k) {
             hurried_->hurry(kReferencePrefix + std::to_string(k));
           }
         }
@@ -241,13 +242,9 @@ void Daemon::on_probe(const EngineEvent& event) {
 void Daemon::start_probes() {
   engine_ = std::make_unique<ProbeEngine>(clock_, [this](EngineEvent event) { on_probe(event); });
   hurried_ = engine_.get();
-  std::vector<ProbeSpec> specs = reference_specs(config_.references);
-  loop_->set_references(!specs.empty());
-  for (const ServiceSettings& service : config_.services) {
-    for (const SiteSettings& site : service.sites) {
-      for (ProbeSpec& spec : service.probes_of(site)) specs.push_back(std::move(spec));
-    }
-  }
+  std::vector<ProbeSpec> specs = specs_of(config_);
+  references_ = config_.references.size();
+  loop_->set_references(references_ > 0);
   const auto watched = engine_->watch(std::move(specs));
   if (!watched.ok())
     log(LogLevel::kError, "probes-refused", {{"problem", watched.error().message}});
@@ -362,8 +359,9 @@ Result<void> Daemon::add_service(const ServiceSettings& service) {
   terms.lease = policy.lease;
   terms.lone_lease = policy.lone_lease;
   terms.prepare_ttl = policy.prepare_ttl;
-  for (std::size_t k = 0; k < kSites; ++k) terms.witness[k] = witness_of(service, k);
-  terms.witness_version = version_of(terms.witness);
+  Witnesses witness = witnesses_of(service);
+  terms.witness = std::move(witness.targets);
+  terms.witness_version = witness.version;
   const Duration widest = kept ? std::max(kept->widest, policy.lease) : policy.lease;
   voucher_->with([&](VouchBook& book) {
     book.set_service(service.name, std::move(terms), widest, clock_.now());
@@ -390,55 +388,6 @@ Result<void> Daemon::start(MonitorConfig config) {
        {"services", config_.services.size()},
        {"dry_run", dry_run_}});
   return {};
-}
-
-// The probes run by engine and witnesses are made at start.
-bool Daemon::same_probes(const ServiceSettings& fresh) const {
-  for (const ServiceSettings& old : config_.services) {
-    if (old.name != fresh.name) continue;
-    for (std::size_t k = 0; k < kSites; ++k) {
-      if (old.probes_of(old.sites.at(k)) != fresh.probes_of(fresh.sites.at(k))) return false;
-    }
-  }
-  return true;
-}
-
-void Daemon::reload() {
-  auto outcome = read_monitor_config(config_.file);
-  if (!outcome.config) {
-    for (const ConfigError& error : outcome.errors) {
-      log(LogLevel::kError, "reload-refused", {{"error", error.text()}});
-    }
-    return;
-  }
-  const MonitorConfig& fresh = *outcome.config;
-  const std::vector<std::string> changes = config_difference(config_, fresh);
-  for (const std::string& change : changes) log(LogLevel::kNotice, "reload", {{"change", change}});
-  if (changes.empty()) log(LogLevel::kNotice, "reload", {{"change", "nothing differs"}});
-  const auto shots = loop_->snapshot();
-  for (const ServiceSettings& service : fresh.services) {
-    const auto old = outside_.find(service.name);
-    const auto shot = shots.find(service.name);
-    if (old == outside_.end() || shot == shots.end()) {
-      log(LogLevel::kWarning, "reload-needs-restart",
-          {{"service", service.name}, {"why", "new service"}});
-      continue;
-    }
-    if (shot->second.state.move) {
-      log(LogLevel::kWarning, "reload-needs-repeat",
-          {{"service", service.name}, {"why", "a move is on: reload again after it"}});
-      continue;
-    }
-    const ServicePolicy policy = policy_of(fresh, service);
-    const ServicePolicy& former = shot->second.policy;
-    if (!same_shape(policy, former) || !same_probes(service)) {
-      log(LogLevel::kWarning, "reload-needs-restart",
-          {{"service", service.name},
-           {"why", "sites, agents, probes, records, leases or terms of orders differ"}});
-      continue;
-    }
-    loop_->set_policy(policy);
-  }
 }
 
 }  // namespace pointsman

@@ -12,6 +12,7 @@
 #include "orchestrator/shell/api.h"
 #include "orchestrator/shell/executor.h"
 #include "orchestrator/shell/loop.h"
+#include "orchestrator/shell/provider_seat.h"
 #include "orchestrator/shell/saver.h"
 #include "orchestrator/shell/store.h"
 #include "orchestrator/shell/voucher.h"
@@ -30,9 +31,10 @@ class Daemon {
   // kInvalid: configuration or state; the message says what to do. Nothing runs then.
   Result<void> start(MonitorConfig config);
 
-  // Reads the file again; a bad one changes nothing. What differs is logged; what needs a restart
-  // is said.
+  // Reads the files again; bad ones change nothing. What differs is logged, secrets masked; what
+  // needs a restart is said. While a move is on it is put off until reload_if_due().
   void reload();
+  void reload_if_due();
 
   // Whether the loop turns: for the watchdog.
   bool turns() const;
@@ -49,13 +51,16 @@ class Daemon {
   void start_probes();
   void on_probe(const EngineEvent& event);
   void preflight();
-  bool same_probes(const ServiceSettings& fresh) const;
+  bool is_moving() const;
+  Result<void> take_over(const MonitorConfig& fresh);
 
   const Clock& clock_;
   const bool dry_run_;
   MonitorConfig config_;
   std::string sender_;
-  std::vector<std::unique_ptr<Provider>> providers_;
+  bool reload_due_ = false;
+  std::atomic<std::size_t> references_{0};  // Read by on_probe() while a reload changes it.
+  std::map<std::string, std::unique_ptr<ProviderSeat>> seats_;
   std::map<std::string, ServiceOutside> outside_;
   std::map<std::string, std::unique_ptr<Lane>> lanes_;  // One a provider.
   std::unique_ptr<Store> store_;
@@ -71,6 +76,16 @@ class Daemon {
   std::unique_ptr<HttpServer> control_;
   std::unique_ptr<HttpServer> web_;
 };
+
+// All that the engine shall watch: references, then the probes of every site of every service.
+std::vector<ProbeSpec> specs_of(const MonitorConfig& config);
+
+// What the agent of each site shall probe of the other.
+struct Witnesses {
+  std::array<Json, kSites> targets;
+  std::uint64_t version = 0;
+};
+Witnesses witnesses_of(const ServiceSettings& service);
 
 // The core's policy of one service.
 ServicePolicy policy_of(const MonitorConfig& config, const ServiceSettings& service);

@@ -65,9 +65,9 @@ Result<OperatorAnswer> Loop::ask(const std::string& service, OperatorAsked asked
   return future.get();
 }
 
-void Loop::set_policy(const ServicePolicy& policy) {
+void Loop::set_policy(const ServicePolicy& policy, bool probes_differ) {
   // Rides the queue as a turn of its own, so that the loop alone touches its services.
-  LoopEvent event{policy.name, PolicyChanged{policy}, nullptr};
+  LoopEvent event{policy.name, PolicyChanged{policy, probes_differ}, nullptr};
   post(std::move(event));
 }
 

@@ -67,7 +67,7 @@ class Loop {
   Result<OperatorAnswer> ask(const std::string& service, OperatorAsked asked, Duration within);
 
   // Settings that changed by a reload; the names of the sites must be the same.
-  void set_policy(const ServicePolicy& policy);
+  void set_policy(const ServicePolicy& policy, bool probes_differ);
   // Neutral references: whether there are any, and the start of the latest probe that passed.
   void set_references(bool set) { references_set_ = set; }
   void reference_passed(Instant started) { reference_pass_ = started.ns; }

@@ -16,6 +16,13 @@ void VouchBook::set_service(const std::string& service, VouchTerms terms, Durati
   }
 }
 
+void VouchBook::set_witness(const std::string& service, std::array<Json, kSites> witness,
+                            std::uint64_t version) {
+  VouchTerms& terms = services_[service].terms;
+  terms.witness = std::move(witness);
+  terms.witness_version = version;
+}
+
 void VouchBook::stop(const std::string& service) { services_[service].wish = {}; }
 
 void VouchBook::wish(const std::string& service, const VouchWish& wish) {

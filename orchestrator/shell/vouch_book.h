@@ -47,6 +47,10 @@ class VouchBook {
   // as kept durably: a run that begins behaves as if it had just vouched with it, for both sites.
   void set_service(const std::string& service, VouchTerms terms, Duration widest, Instant now);
 
+  // What the agents shall probe from now on.
+  void set_witness(const std::string& service, std::array<Json, kSites> witness,
+                   std::uint64_t version);
+
   // For nobody from now on.
   void stop(const std::string& service);
 

@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -142,6 +143,7 @@ void DnsServer::start() {
     } else {
       execl("/usr/sbin/knotd", "knotd", "-c", conf.c_str(), nullptr);
     }
+    perror(bind ? "/usr/sbin/named" : "/usr/sbin/knotd");
     _exit(127);
   }
   const auto request = build_message(dns_query(DnsName::parse("example.test").value(), kDnsSoa));

@@ -17,6 +17,7 @@ import sys
 import time
 
 import scenarios_move as move
+import scenarios_reload
 import scenarios_still as rest
 from lab import Lab, LabError
 
@@ -35,6 +36,7 @@ SCENARIOS = {
     "monitor-restarted": rest.monitor_restarted_beside_survivor,
     "monitor-down": rest.monitor_down,
     "monitor-down-10min": functools.partial(rest.monitor_down, seconds=600),
+    "reload": scenarios_reload.reload,
     "wrong-key": rest.wrong_key, "dry-run": rest.dry_run, "dry-daemon": rest.dry_daemon,
 }
 

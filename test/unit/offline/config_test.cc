@@ -167,3 +167,31 @@ TEST_CASE("a difference names what changed and shows no secret") {
   CHECK(std::count(lines.begin(), lines.end(), "service.chat.fall: (none) -> 3") == 1);
   CHECK(std::count(lines.begin(), lines.end(), "service.im-api.fall: 3 -> (none)") == 1);
 }
+
+TEST_CASE("a reload takes over a service whole or not at all") {
+  const MonitorConfig running = read_good();
+  MonitorConfig fresh = running;
+  fresh.mode = "observe";
+  fresh.references = {"tcp://192.0.2.99:53"};
+  fresh.state_dir = "/elsewhere";
+  fresh.providers.front().credentials["secret"] = "another-secret";
+  fresh.services.front().fall = 5;
+  fresh.services.front().interval = 2s;
+  fresh.services.front().sites.back().preferred = true;
+  MonitorConfig merged = merge_for_reload(running, fresh);
+  CHECK_EQ(config_difference(merged, fresh),
+           std::vector<std::string>{"monitor.state_dir: " + running.state_dir + " -> /elsewhere"});
+
+  // One term of the promises holds back the rest of its service, and nothing else.
+  fresh.services.front().lease = 12s;
+  merged = merge_for_reload(running, fresh);
+  CHECK_EQ(merged.services.front().fall, running.services.front().fall);
+  CHECK_EQ(merged.services.front().interval, running.services.front().interval);
+  CHECK_EQ(merged.references, fresh.references);
+
+  // Another address of a site is another place for records, agents and witnesses.
+  fresh = running;
+  fresh.services.front().sites.front().address = "192.0.2.77";
+  fresh.services.front().fall = 5;
+  CHECK_EQ(merge_for_reload(running, fresh).services.front().fall, running.services.front().fall);
+}
