@@ -7,6 +7,7 @@
 
 #include "agent/program.h"
 #include "agent/witness_probes.h"
+#include "base/descriptor_limit.h"
 #include "base/http.h"
 #include "base/log.h"
 #include "base/notify.h"
@@ -78,6 +79,7 @@ int run(const Arguments& arguments) {
   if (!outcome.config) return kExitUsage;
   umask(0077);
   http_global_init();
+  raise_descriptor_limit();
   const sigset_t signals = our_signals();
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   const auto witness = make_probe_witness(system_clock());

@@ -18,6 +18,7 @@
 
 #include "base/clock.h"
 #include "base/descriptor.h"
+#include "base/descriptor_limit.h"
 
 namespace pointsman {
 namespace {
@@ -244,6 +245,7 @@ Result<ProcessOutcome> run_process(const std::vector<std::string>& argv, const s
                                                                  : ErrorCode::kInternal;
     return {code, fmt::format("starting {}: {}", argv[0], std::strerror(failed))};
   }
+  lower_descriptor_limit_of(pid);
   pipes.in.reading.reset();
   pipes.out.writing.reset();
   pipes.err.writing.reset();

@@ -19,8 +19,8 @@ struct ProcessOutcome {
 // Runs argv[0] (absolute path, or found in PATH) with `input` on standard input, in a process group
 // of its own that is killed whole at `within` (kTimeout). When this returns the program has ended;
 // what it left running in the background after ending in time (a service it started) lives on. The
-// environment is PATH, LANG and HOME only; no other descriptor is inherited. kNotFound: no such
-// program.
+// environment is PATH, LANG and HOME only; no other descriptor is inherited, nor a limit of
+// descriptors that we raised. kNotFound: no such program.
 Result<ProcessOutcome> run_process(const std::vector<std::string>& argv, const std::string& input,
                                    Duration within, std::size_t output_most = 64 << 10);
 

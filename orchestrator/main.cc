@@ -6,6 +6,7 @@
 #include <string>
 
 #include "base/clock.h"
+#include "base/descriptor_limit.h"
 #include "base/http.h"
 #include "base/log.h"
 #include "base/notify.h"
@@ -90,6 +91,7 @@ int main(int argc, char** argv) {
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   std::signal(SIGPIPE, SIG_IGN);
   http_global_init();
+  raise_descriptor_limit();
 
   auto outcome = read_monitor_config(arguments.config);
   for (const std::string& warning : outcome.warnings) {

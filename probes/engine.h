@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
@@ -12,6 +13,12 @@
 // target in flight at once, on one thread (libcurl multi handles on epoll).
 
 namespace pointsman {
+
+// The most attempts of one target that are ever in flight.
+std::size_t attempts_most(const ProbeSpec& spec);
+// The most attempts in flight of a program that may have `descriptors` open: the rest of it needs
+// some too.
+std::size_t attempts_that_fit(std::uint64_t descriptors);
 
 struct EngineEvent {
   enum class Kind {

@@ -3,7 +3,6 @@
 #include <pthread.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -14,6 +13,7 @@
 #include <fmt/format.h>
 
 #include "base/check.h"
+#include "base/descriptor_limit.h"
 #include "probes/dial.h"
 
 namespace pointsman {
@@ -41,13 +41,6 @@ Instant grid_up(Instant at) {
   return {(at.ns + grid - 1) / grid * grid};
 }
 
-// Some descriptors are left to the rest of the program.
-std::size_t descriptors_for_attempts() {
-  rlimit limit{};
-  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return 512;
-  return std::max<std::size_t>(limit.rlim_cur / 4 * 3, 8);
-}
-
 // Phase of the n-th target within its interval. Steps of the golden ratio spread any number of
 // targets evenly, and adding one moves no other.
 Duration phase_of(std::uint32_t n, Duration interval) {
@@ -56,7 +49,9 @@ Duration phase_of(std::uint32_t n, Duration interval) {
                                             (static_cast<double>(step) / 4294967296.0)));
 }
 
-std::size_t most_in_flight(const ProbeSpec& spec) {
+}  // namespace
+
+std::size_t attempts_most(const ProbeSpec& spec) {
   const auto ceiling = [&](Duration spacing) {
     return static_cast<std::size_t>((spec.timeout + spacing - 1ns) / spacing);
   };
@@ -64,7 +59,9 @@ std::size_t most_in_flight(const ProbeSpec& spec) {
          static_cast<std::size_t>(spec.fall) + 2;
 }
 
-}  // namespace
+std::size_t attempts_that_fit(std::uint64_t descriptors) {
+  return std::max<std::size_t>(descriptors / 4 * 3, 8);
+}
 
 ProbeLoop::ProbeLoop(const Clock& clock, ProbeEngine::Sink sink, const MakeSpeaker& make_speaker)
     : clock_(clock), sink_(std::move(sink)) {
@@ -251,7 +248,7 @@ void ProbeLoop::take_orders() {
 }
 
 void ProbeLoop::replace(std::vector<ProbeSpec> specs) {
-  in_flight_most_ = descriptors_for_attempts();
+  in_flight_most_ = attempts_that_fit(descriptor_limit().soft);
   std::unordered_map<std::string_view, const ProbeSpec*> wanted;
   for (const ProbeSpec& spec : specs) wanted.emplace(spec.name, &spec);
   for (std::uint32_t slot = 0; slot < targets_.size(); ++slot) {
@@ -279,7 +276,7 @@ void ProbeLoop::add(const ProbeSpec& spec) {
   targets_[slot] =
       std::make_unique<Target>(Target{std::move(*probe), std::move(*place), Pace(spec, first)});
   targets_[slot]->generation = targets_made_++;
-  targets_[slot]->in_flight_most = most_in_flight(spec);
+  targets_[slot]->in_flight_most = attempts_most(spec);
   by_name_[spec.name] = slot;
   arm(slot);
 }

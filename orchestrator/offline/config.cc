@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/address.h"
+#include "base/descriptor_limit.h"
 #include "base/file.h"
 #include "base/secret_file.h"
 #include "orchestrator/offline/reading.h"
@@ -158,6 +159,9 @@ void check_across(ConfigTable& root, MonitorReading& reading) {
   if (agents && !root.has("tls")) {
     root.complain("tls", "[tls] with ca, cert and key (made by `pointsman certs`)",
                   "is missing, but sites have agents");
+  }
+  if (const auto problem = capacity_problem(config, descriptor_limit().hard)) {
+    reading.warn(root, "service", *problem);
   }
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <map>
 #include <optional>
 #include <string>
@@ -105,6 +106,10 @@ struct WorstCase {
   std::chrono::seconds ttl{0};
 };
 WorstCase worst_case(const ServiceSettings& service);
+
+// Why the probes could not all be asked by a process that may have `descriptors` open; nullopt when
+// they could.
+std::optional<std::string> capacity_problem(const MonitorConfig& config, std::uint64_t descriptors);
 
 // The same with every term, and the safety inequality, a line each: for `check` and the log.
 std::vector<std::string> worst_case_terms(const ServiceSettings& service);

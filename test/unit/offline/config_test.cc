@@ -38,6 +38,18 @@ TEST_CASE("each configuration says what its file of expected lines says") {
   for (const std::string& text : failing) FAIL_CHECK(text);
 }
 
+TEST_CASE("probes that the host cannot hold in flight are told") {
+  MonitorConfig config = read_good();
+  CHECK_FALSE(capacity_problem(config, 1024).has_value());
+  // Two sites, 1 + 4 + 3 + 2 attempts each: 300 services need 6,000.
+  config.services.resize(300, config.services.front());
+  const auto problem = capacity_problem(config, 1024);
+  REQUIRE(problem.has_value());
+  CHECK_NE(problem->find("6000 attempts"), std::string::npos);
+  CHECK_NE(problem->find("lets 768 be (1024 descriptors a process)"), std::string::npos);
+  CHECK_FALSE(capacity_problem(config, 8000).has_value());
+}
+
 TEST_CASE("the whole configuration arrives") {
   const ConfigFolder folder(PM_TEST_DATA "/config/monitor");
   const auto outcome = read_monitor_config(good(folder));
