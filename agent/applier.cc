@@ -29,6 +29,12 @@ void Applier::stop() {
   for (Attached& attached : drivers_) attached.worker->stop();
 }
 
+std::vector<DriverWorker*> Applier::workers() const {
+  std::vector<DriverWorker*> workers;
+  for (const Attached& attached : drivers_) workers.push_back(attached.worker.get());
+  return workers;
+}
+
 // --- Acting.
 
 void Applier::aim_stores(const Goal& goal, const Standing& standing) {

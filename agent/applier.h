@@ -55,6 +55,9 @@ class Applier {
   void start(std::function<void()> changed);
   void stop();
 
+  // For whoever turns the drivers' workers without their threads.
+  std::vector<DriverWorker*> workers() const;
+
   // Called by one thread. The units of a site that is open already are left as they are.
   ReadBack apply(const Standing& standing, Instant now);
   // The site goes on in power (restart with a living lease, adoption): units are not started.

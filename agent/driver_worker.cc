@@ -105,38 +105,45 @@ void DriverWorker::answer_rendering() {
   if (asked) asked->lines.set_value(driver_->render(asked->verb));
 }
 
+bool DriverWorker::has_fresh_goal() const {
+  const std::lock_guard lock(mutex_);
+  return turn_ != taken_turn_;
+}
+
+Duration DriverWorker::round() {
+  answer_rendering();
+  Goal goal;
+  bool fresh = false;
+  {
+    const std::lock_guard lock(mutex_);
+    goal = goal_;
+    fresh = turn_ != taken_turn_;
+    taken_turn_ = turn_;
+  }
+  if (fresh) {
+    acted_ = settled_ = false;
+    failures_ = 0;
+    trouble_.clear();
+  }
+  work(goal, fresh);
+  {
+    const std::lock_guard lock(mutex_);
+    if (turn_ == taken_turn_) {
+      state_.reached = settled_ && is_reached(goal);
+      state_.trouble = state_.reached ? "" : trouble_;
+    }
+  }
+  if (changed_) changed_();
+  return pause();
+}
+
 void DriverWorker::run() {
-  std::uint64_t turn = 0;
-  bool first = true;
   for (;;) {
-    answer_rendering();
-    Goal goal;
-    bool fresh = false;
-    {
-      const std::lock_guard lock(mutex_);
-      if (stopping_) return;
-      goal = goal_;
-      fresh = first || turn_ != turn;
-      turn = turn_;
-    }
-    first = false;
-    if (fresh) {
-      acted_ = settled_ = false;
-      failures_ = 0;
-      trouble_.clear();
-    }
-    work(goal, fresh);
-    {
-      std::unique_lock lock(mutex_);
-      if (turn_ == turn) {
-        state_.reached = settled_ && is_reached(goal);
-        state_.trouble = state_.reached ? "" : trouble_;
-      }
-    }
-    if (changed_) changed_();
+    const Duration rest = jittered(round());
     std::unique_lock lock(mutex_);
-    wake_.wait_for(lock, pause(),
-                   [&] { return stopping_ || turn_ != turn || rendering_ != nullptr; });
+    wake_.wait_for(lock, rest,
+                   [&] { return stopping_ || turn_ != taken_turn_ || rendering_ != nullptr; });
+    if (stopping_) return;
   }
 }
 
@@ -239,9 +246,9 @@ bool DriverWorker::is_reached(const Goal& goal) const {
 }
 
 Duration DriverWorker::pause() const {
-  if (failures_ == 0) return jittered(is_store_ ? kStorePeriod : kUnitPeriod);
+  if (failures_ == 0) return is_store_ ? kStorePeriod : kUnitPeriod;
   const int doublings = std::min(failures_ - 1, 6);
-  return jittered(std::min(kRetryFirst * (1 << doublings), kRetryMost));
+  return std::min(kRetryFirst * (1 << doublings), kRetryMost);
 }
 
 }  // namespace pointsman

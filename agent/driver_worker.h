@@ -45,7 +45,7 @@ struct DriverState {
 
 class DriverWorker {
  public:
-  // `changed` is called from the worker's thread after each reading; it must not block.
+  // `changed` is called from the worker's thread after each round; it must not block.
   DriverWorker(std::unique_ptr<Driver> driver, std::string service, Duration verb_within,
                const Clock& clock);
   ~DriverWorker();  // Waits for the verb under way.
@@ -54,6 +54,12 @@ class DriverWorker {
 
   void start(std::function<void()> changed);
   void stop();
+
+  // One round: takes up the goal, acts and reads back. Returns how long to rest, before jitter.
+  // For the worker's own thread, and for whoever turns it without one.
+  Duration round();
+  // Whether a goal waits that no round has taken up.
+  bool has_fresh_goal() const;
 
   const std::string& name() const { return name_; }
   bool is_store() const { return is_store_; }
@@ -97,7 +103,8 @@ class DriverWorker {
   std::condition_variable wake_;
   bool stopping_ = false;
   Goal goal_;
-  std::uint64_t turn_ = 0;  // Grows with each new goal.
+  std::uint64_t turn_ = 1;        // Grows with each new goal.
+  std::uint64_t taken_turn_ = 0;  // The last that a round took up.
   DriverState state_;
   std::unique_ptr<Rendering> rendering_;
 

@@ -81,7 +81,7 @@ Result<std::unique_ptr<ServiceRunner>> AgentProgram::make_runner(
     return record.error();
   }
   parts.site = config_.site;
-  parts.state_dir = dry_run_ ? "" : config_.state_dir;
+  if (!dry_run_) parts.keep = record_keeper(config_.state_dir, settings.name);
   parts.settings = settings;
   parts.stop_units_after = config_.stop_units_after;
   parts.incarnation = incarnation;
@@ -116,13 +116,14 @@ void AgentProgram::find_deadman() {
 
 void AgentProgram::start_deadman() {
   if (!found_deadman_) return;
-  std::vector<DeadmanThread::Guarded> guarded;
+  std::vector<DeadmanKeeper::Guarded> guarded;
   for (std::size_t k = 0; k < services_.size(); ++k) {
     if (!config_.services[k].deadman) continue;
     guarded.push_back({services_[k].get(), deadman_ports(config_.services[k])});
   }
   if (guarded.empty()) return;
-  deadman_ = std::make_unique<DeadmanThread>(std::move(found_deadman_), std::move(guarded), clock_);
+  deadman_ = std::make_unique<DeadmanThread>(
+      DeadmanKeeper(std::move(found_deadman_), std::move(guarded), clock_), clock_);
   deadman_->start();
 }
 

@@ -10,7 +10,6 @@
 namespace pointsman {
 namespace {
 
-constexpr Duration kOrderWait = 150ms;
 constexpr Duration kRenderWithin = 2s;
 constexpr Duration kSeenMost = 15s;  // An older observation of our own says nothing.
 
@@ -60,7 +59,7 @@ ServiceReport ServiceRunner::on_monitor_poll(const PollRequest& request, const S
   lock.unlock();
   if (vouched) {
     wake();
-    lease_changed_();
+    if (bells_.lease_changed) bells_.lease_changed();
   }
   return report();
 }
@@ -82,7 +81,8 @@ ServiceReport ServiceRunner::on_peer_poll(const PollRequest& request, const Serv
     }
   }
   wake();
-  if (vouched) lease_changed_();
+  if (vouched)
+    if (bells_.lease_changed) bells_.lease_changed();
   return report();
 }
 
@@ -112,30 +112,35 @@ std::vector<WitnessCount> ServiceRunner::witness_counts() const {
   return parts_.witness == nullptr ? std::vector<WitnessCount>{} : parts_.witness->counts(name());
 }
 
-OrderReply ServiceRunner::on_order(const Order& order) {
+OrderReply ServiceRunner::take_order(const Order& order) {
   const auto counts = witness_counts();
   if (order.dry_run) return rehearse(order, counts);
   OrderReply reply;
   {
-    std::unique_lock lock(mutex_);
+    const std::lock_guard lock(mutex_);
     const GuardSight seen = sight_locked(counts, order.max_lag);
     const Verdict verdict =
         change([&](Guard& guard) { return guard.on_order(order, seen, parts_.clock->now()); });
     reply.accepted = verdict.accepted;
     reply.reason = verdict.reason;
     note_order(order, verdict);
-    woken_ = true;
-    lock.unlock();
-    wake_.notify_all();
-    lease_changed_();
-    if (verdict.accepted && order.verb == Verb::kFence) {
-      lock.lock();
-      progress_.wait_for(lock, kOrderWait, [&] {
-        ServiceReport standing_now;
-        guard_.fill(standing_now, parts_.clock->now());
-        return stopping_ || standing_now.fenced >= order.reign.epoch;
-      });
-    }
+  }
+  wake();
+  if (bells_.lease_changed) bells_.lease_changed();
+  reply.report = report();
+  return reply;
+}
+
+OrderReply ServiceRunner::on_order(const Order& order) {
+  OrderReply reply = take_order(order);
+  if (!reply.accepted || order.dry_run || order.verb != Verb::kFence) return reply;
+  {
+    std::unique_lock lock(mutex_);
+    progress_.wait_for(lock, kFenceWait, [&] {
+      ServiceReport standing_now;
+      guard_.fill(standing_now, parts_.clock->now());
+      return stopping_ || standing_now.fenced >= order.reign.epoch;
+    });
   }
   reply.report = report();
   return reply;

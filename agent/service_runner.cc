@@ -49,8 +49,14 @@ ServiceRunner::ServiceRunner(Parts parts)
 
 ServiceRunner::~ServiceRunner() { stop(); }
 
+RecordKeeper record_keeper(const std::string& state_dir, const std::string& service) {
+  return [path = record_path(state_dir, service)](const GuardRecord& record) {
+    return write_file_durably(path, record.to_json().dump() + "\n");
+  };
+}
+
 void ServiceRunner::start(std::function<void()> lease_changed) {
-  lease_changed_ = std::move(lease_changed);
+  bells_.lease_changed = std::move(lease_changed);
   applier_.start([this] { wake(); });
   thread_ = std::thread([this] { run(); });
   hook_thread_ = std::thread([this] { run_hooks(); });
@@ -75,14 +81,14 @@ void ServiceRunner::wake() {
     woken_ = true;
   }
   wake_.notify_all();
+  if (bells_.woken) bells_.woken();
 }
 
 // --- The guard and its disk.
 
 bool ServiceRunner::save() {
-  if (parts_.state_dir.empty()) return true;
-  const auto saved = write_file_durably(record_path(parts_.state_dir, name()),
-                                        guard_.record().to_json().dump() + "\n");
+  if (!parts_.keep) return true;
+  const auto saved = parts_.keep(guard_.record());
   if (saved) {
     save_trouble_.clear();
     return true;
@@ -264,9 +270,8 @@ void ServiceRunner::begin_leaving() {
     const std::lock_guard lock(mutex_);
     // With a living kernel set everything goes on: the next start takes the rest of the lease.
     leaving_ = !(deadman_.armed && deadman_.trouble.empty());
-    woken_ = true;
   }
-  wake_.notify_all();
+  wake();
 }
 
 bool ServiceRunner::may_leave() {

@@ -23,6 +23,9 @@
 // One service of this agent: its guard, the disk of the guard, its drivers, and the thread that
 // makes the site what the guard says. Messages come on other threads and are answered from what is
 // known: none waits on a store.
+//
+// Nothing in it needs its threads: whoever attaches bells instead of starting it turns it, and the
+// workers of its drivers, when they ring (the simulator does, on virtual time).
 
 namespace pointsman {
 
@@ -34,11 +37,17 @@ struct DeadmanGoal {
 
 using RunHook = std::function<Result<void>(const HookSettings&, const std::string& json)>;
 
+// Makes a record durable; empty: nothing is kept (dry run).
+using RecordKeeper = std::function<Result<void>(const GuardRecord&)>;
+
+// How long the reply to a fence order waits for its reading back.
+inline constexpr Duration kFenceWait = 150ms;
+
 class ServiceRunner {
  public:
   struct Parts {
     std::string site;
-    std::string state_dir;  // "": nothing is kept (dry run).
+    RecordKeeper keep;
     AgentServiceSettings settings;
     Duration stop_units_after = 30s;
     GuardRecord record;
@@ -55,9 +64,20 @@ class ServiceRunner {
   ServiceRunner(const ServiceRunner&) = delete;
   ServiceRunner& operator=(const ServiceRunner&) = delete;
 
-  // `lease_changed` wakes the dead-man thread; it must not block.
+  // What is told at once, on the thread of whoever caused it; neither may block.
+  struct Bells {
+    std::function<void()> lease_changed;  // The dead-man switch has something to do.
+    std::function<void()> woken;          // turn() has.
+  };
+  void attach(Bells bells) { bells_ = std::move(bells); }
+
+  // Attaches `lease_changed` and starts the threads.
   void start(std::function<void()> lease_changed);
   void stop();
+
+  // Carries the guard's level to the drivers and reads back. Returns how long to rest.
+  Duration turn();
+  std::vector<DriverWorker*> workers() const { return applier_.workers(); }
 
   const std::string& name() const { return parts_.settings.name; }
   const std::string& peer_url() const { return parts_.settings.peer; }
@@ -65,8 +85,10 @@ class ServiceRunner {
   // --- Messages; the caller has checked who sent them.
   ServiceReport on_monitor_poll(const PollRequest& request, const ServicePoll& poll);
   ServiceReport on_peer_poll(const PollRequest& request, const ServicePoll& poll);
-  // Accepts durably, then waits at most 150 ms for a fence to be read back.
+  // Accepts durably, then waits at most kFenceWait for a fence to be read back.
   OrderReply on_order(const Order& order);
+  // The same without the wait.
+  OrderReply take_order(const Order& order);
   ServiceReport report();
 
   // --- The peer poller.
@@ -96,7 +118,6 @@ class ServiceRunner {
 
   void run();
   void run_hooks();
-  Duration turn();
   // Changes the guard, then saves its record if it has to; takes everything back when that fails.
   template <typename Change>
   Verdict change(Change change);
@@ -120,7 +141,7 @@ class ServiceRunner {
 
   Parts parts_;
   Applier applier_;
-  std::function<void()> lease_changed_;
+  Bells bells_;
 
   // Guards all below: messages, the runner's own thread and the dead-man thread meet here. Held
   // over the saving of the record, because nothing may happen between a decision and its disk.
@@ -164,5 +185,8 @@ Verdict ServiceRunner::change(Change change) {
 // The record on disk: kNotFound when there is none yet; kInvalid when it is broken, and then
 // nothing may start, for the promises in it are lost.
 Result<GuardRecord> load_record(const std::string& state_dir, const std::string& service);
+
+// Keeps the record where load_record() finds it.
+RecordKeeper record_keeper(const std::string& state_dir, const std::string& service);
 
 }  // namespace pointsman

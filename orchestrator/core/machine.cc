@@ -1,6 +1,7 @@
 #include "orchestrator/core/machine.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "orchestrator/core/turn.h"
 
@@ -44,10 +45,9 @@ Duration wake_after(const Turn& turn) {
 
 }  // namespace
 
-Decision step(const ServicePolicy& policy, const ServiceState& state, const Event& event,
-              Instant now) {
+Decision step(const ServicePolicy& policy, ServiceState state, const Event& event, Instant now) {
   Decision out;
-  out.next = state;
+  out.next = std::move(state);
   Turn turn{policy, out.next, out, event, now};
   fold(turn);
   if (const auto* asked = std::get_if<OperatorAsked>(&event.what)) obey(turn, *asked);

@@ -185,8 +185,7 @@ struct Decision {
 // commands, and a reason that says so.
 //
 // REQUIRES: `now` is not before the `now` of any earlier call for this service.
-Decision step(const ServicePolicy& policy, const ServiceState& state, const Event& event,
-              Instant now);
+Decision step(const ServicePolicy& policy, ServiceState state, const Event& event, Instant now);
 
 // The state a service begins with: `saved` as it was made durable (none: first run), timers
 // restarted in full, nothing known of the world.

@@ -327,7 +327,7 @@ void Daemon::make_machinery() {
   if (dry_run_) voucher_->vouch_nothing();
   RealExecutor::Parts parts{clock_,
                             outside_,
-                            *voucher_,
+                            voucher_->book(),
                             config_.tls,
                             sender_,
                             [this](const std::string& service, decltype(Event::what) what) {
@@ -338,9 +338,9 @@ void Daemon::make_machinery() {
   } else {
     executor_ = std::make_unique<RealExecutor>(std::move(parts));
   }
-  loop_ = std::make_unique<Loop>(Loop::Parts{clock_, *executor_, *voucher_, *saver_,
-                                             stored_.counter, config_.max_moves_at_once,
-                                             config_.breaker_window, config_.name});
+  loop_ = std::make_unique<Loop>(Decider::Parts{clock_, *executor_, voucher_->book(), *saver_,
+                                                stored_.counter, config_.max_moves_at_once,
+                                                config_.breaker_window, config_.name});
 }
 
 Result<void> Daemon::add_service(const ServiceSettings& service) {
@@ -363,7 +363,7 @@ Result<void> Daemon::add_service(const ServiceSettings& service) {
   terms.witness = std::move(witness.targets);
   terms.witness_version = witness.version;
   const Duration widest = kept ? std::max(kept->widest, policy.lease) : policy.lease;
-  voucher_->with([&](VouchBook& book) {
+  voucher_->book().with([&](VouchBook& book) {
     book.set_service(service.name, std::move(terms), widest, clock_.now());
   });
   loop_->add(policy, std::move(kept));

@@ -38,7 +38,7 @@ std::string agent_key(const std::string& service, int site) {
 RealExecutor::RealExecutor(Parts parts)
     : clock_(parts.clock),
       outside_(parts.outside),
-      voucher_(parts.voucher),
+      book_(parts.book),
       tls_(std::move(parts.tls)),
       sender_(std::move(parts.sender)),
       sink_(std::move(parts.sink)) {
@@ -70,7 +70,7 @@ Result<OrderReply> RealExecutor::deliver(const std::string& service, const SendO
   wire.sender = sender_;
   wire.dry_run = dry_run;
   const Instant asked = clock_.now();
-  const bool known = voucher_.with([&](VouchBook& book) {
+  const bool known = book_.with([&](VouchBook& book) {
     book.address(wire, order.site, asked);
     return book.knows_token(service, order.site);
   });
@@ -91,7 +91,7 @@ Result<OrderReply> RealExecutor::deliver(const std::string& service, const SendO
   if (!json.ok()) return json.error();
   auto reply = order_reply_from(*json);
   if (!reply.ok() || dry_run) return reply;
-  const bool news = voucher_.with([&](VouchBook& book) {
+  const bool news = book_.with([&](VouchBook& book) {
     return book.heard({service, order.site, reply->report, wire.sequence}, clock_.now());
   });
   if (news) {

@@ -11,7 +11,7 @@
 #include "orchestrator/offline/config.h"
 #include "orchestrator/shell/lane.h"
 #include "orchestrator/shell/publisher.h"
-#include "orchestrator/shell/voucher.h"
+#include "orchestrator/shell/shared_book.h"
 
 // The only one that changes the outside world, by workers. A narrow door: the dry run is another
 // implementation of it, and so is the simulator's.
@@ -47,8 +47,8 @@ class RealExecutor : public Executor {
 
   struct Parts {
     const Clock& clock;
-    std::map<std::string, ServiceOutside>& outside;  // Outlives the executor, as the voucher does.
-    Voucher& voucher;
+    std::map<std::string, ServiceOutside>& outside;  // Outlives the executor, as the book does.
+    SharedBook& book;
     TlsIdentity tls;
     std::string sender;
     Sink sink;
@@ -78,7 +78,7 @@ class RealExecutor : public Executor {
 
   const Clock& clock_;
   std::map<std::string, ServiceOutside>& outside_;
-  Voucher& voucher_;
+  SharedBook& book_;
   const TlsIdentity tls_;
   const std::string sender_;
   const Sink sink_;

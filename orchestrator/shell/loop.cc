@@ -3,45 +3,27 @@
 #include <pthread.h>
 
 #include <algorithm>
-#include <set>
-
-#include "base/crypto.h"
-#include "base/log.h"
 
 namespace pointsman {
 namespace {
 
-constexpr Duration kLateMost = 1s;  // A turn later than this: doubt ourselves.
-constexpr Duration kLateHolds = 5s;
 constexpr Duration kRestMost = 250ms;
-constexpr Duration kAroundEvery = 200ms;
-
-bool says_down(const ServiceSnapshot& each, Instant now) {
-  for (int site = 0; site < kSites; ++site) {
-    if (verdict(each.policy, each.state, site, now) != SiteVerdict::kDown) return false;
-  }
-  return true;
-}
+constexpr Duration kSavePoll = 2ms;  // How soon a save that ended is noticed.
 
 }  // namespace
 
-Loop::Loop(Parts parts) : parts_(std::move(parts)), queue_(20'000), counter_(parts_.counter) {}
+Loop::Loop(Decider::Parts parts)
+    : clock_(parts.clock), saver_(parts.saver), decider_(std::move(parts)), queue_(20'000) {}
 
 Loop::~Loop() { end(); }
 
 void Loop::add(const ServicePolicy& policy, std::optional<KeptState> kept) {
-  Service service;
-  service.policy = policy;
-  service.widest = kept ? std::max(kept->widest, policy.lease) : policy.lease;
-  std::optional<ServiceState> saved;
-  if (kept) saved = std::move(kept->state);
-  service.state = begin(policy, std::move(saved), parts_.clock.now());
-  services_.emplace(policy.name, std::move(service));
+  decider_.add(policy, std::move(kept));
 }
 
 void Loop::start() {
-  parts_.voucher.with([&](VouchBook& book) { book.set_counter(counter_); });
-  publish_snapshot();
+  decider_.begin();
+  publish_snapshot(clock_.now());
   thread_ = std::thread([this] { run(); });
 }
 
@@ -58,7 +40,7 @@ Result<OperatorAnswer> Loop::ask(const std::string& service, OperatorAsked asked
   auto future = event.answer->get_future();
   if (!post(std::move(event))) return {ErrorCode::kUnavailable, "the daemon is busy or ending"};
   if (future.wait_for(within) != std::future_status::ready) {
-    const std::string why = parts_.saver.problem();
+    const std::string why = saver_.problem();
     return {ErrorCode::kTimeout, why.empty() ? "the decision is not durable yet: ask for status"
                                              : "state cannot be saved: " + why};
   }
@@ -73,240 +55,25 @@ void Loop::set_policy(const ServicePolicy& policy, bool probes_differ) {
 
 void Loop::run() {
   pthread_setname_np(pthread_self(), "loop");
-  Instant before = parts_.clock.now();
   while (!ending_) {
-    Instant next = before + kRestMost;
-    for (const auto& [name, service] : services_) {
-      next = std::min(next, service.waiting.empty() ? service.wake_at : before + 2ms);
-    }
-    const Duration rest = std::clamp<Duration>(next - parts_.clock.now(), 0ms, kRestMost);
+    const Instant before = clock_.now();
+    const Instant next =
+        std::min(before + kRestMost, decider_.waits() ? before + kSavePoll : decider_.due());
+    const Duration rest = std::clamp<Duration>(next - before, 0ms, kRestMost);
     std::optional<LoopEvent> event = queue_.pop(rest);
-    const Instant now = parts_.clock.now();
-    if (now - before > kLateMost) {
-      // We were frozen or starved: what we saw meanwhile says nothing about the sites.
-      late_until_ = now + kLateHolds;
-      log(LogLevel::kWarning, "loop-late", {{"gap_ms", whole_ms(now - before)}});
-    }
-    before = now;
+    const Instant now = clock_.now();
+    decider_.turn(std::move(event), {references_set_, Instant{reference_pass_}}, now);
     last_turn_ = now.ns;
-    late_ = now < late_until_;
-    start_saved();
-    if (event) {
-      if (event->service.empty()) {
-        for (auto& [name, service] : services_) turn(service, {name, event->what, nullptr}, now);
-      } else if (auto found = services_.find(event->service); found != services_.end()) {
-        turn(found->second, std::move(*event), now);
-      }
-    }
-    for (auto& [name, service] : services_) {
-      // Other events move the wake-up on; the surroundings are told in their own time all the same.
-      if (service.wake_at > now && now - service.around_at < kAroundEvery) continue;
-      service.around_at = now;
-      turn(service, {name, SurroundingsSeen{surroundings(name, now)}, nullptr}, now);
-    }
-    start_saved();
-    publish_snapshot();
+    late_ = decider_.is_late(now);
+    publish_snapshot(now);
   }
 }
 
-Surroundings Loop::surroundings(const std::string& service, Instant now) {
-  Surroundings around;
-  around.references_set = references_set_;
-  around.reference_pass = Instant{reference_pass_};
-  around.loop_late = now < late_until_;
-  around.loop_late_until = late_until_;
-  around.store_problem = parts_.saver.problem();
-  around.moves_at_once = parts_.moves_at_once;
-  while (!breaker_.empty() && now - breaker_.front().first > parts_.breaker_window) {
-    breaker_.pop_front();
-  }
-  // Services, not attempts: one whose standby refuses tries again and again.
-  std::set<std::string> others;
-  for (const auto& [at, whose] : breaker_) others.insert(whose);
-  others.erase(service);
-  around.others_moving = static_cast<int>(others.size());
-  around.all_failed = std::all_of(services_.begin(), services_.end(), [&](const auto& each) {
-    return says_down({each.second.policy, each.second.state, {}, now}, now);
-  });
-  return around;
-}
-
-void Loop::turn(Service& service, LoopEvent event, Instant now) {
-  if (const auto* changed = std::get_if<PolicyChanged>(&event.what)) {
-    service.policy = changed->policy;
-  }
-  Event input;
-  input.what = std::move(event.what);
-  input.fresh = {random_id(), "m-" + random_id(), static_cast<std::uint32_t>(random_u64())};
-  input.counter = counter_;
-  parts_.voucher.with([&](VouchBook& book) {
-    for (int site = 0; site < kSites; ++site) {
-      input.promise_end.at(static_cast<std::size_t>(site)) =
-          book.promise_end(service.policy.name, site);
-    }
-  });
-  service.flight.note(service.policy, input, now, parts_.clock.wall());
-  decide(service, step(service.policy, service.state, input, now), std::move(event), now);
-}
-
-void Loop::set_widest(Service& service, const VouchWish& wish, Instant now) {
-  const Duration ordinary = service.policy.lease;
-  if (wish.lone) {
-    service.widest = std::max(service.widest, service.policy.lone_lease);
-  } else if (service.widest > ordinary && parts_.voucher.with([&](VouchBook& book) {
-               return book.only_ordinary(service.policy.name, now);
-             })) {
-    service.widest = ordinary;
-  }
-}
-
-void Loop::decide(Service& service, Decision decision, LoopEvent event, Instant now) {
-  const std::string& name = service.policy.name;
-  const bool moved = !service.state.move && decision.next.move && decision.next.move->automatic;
-  if (moved) breaker_.emplace_back(now, name);
-  const Duration widest = service.widest;
-  set_widest(service, decision.vouch, now);
-  const bool vouch_changes = decision.vouch != service.vouch;
-  // Stopping is obeyed at once, before anything is saved: no vouch for the former reign leaves any
-  // more.
-  if (vouch_changes &&
-      (decision.vouch.site != service.vouch.site || decision.vouch.reign != service.vouch.reign)) {
-    parts_.voucher.with([&](VouchBook& book) { book.stop(name); });
-  }
-  for (const JournalLine& line : decision.journal) {
-    log(LogLevel::kNotice, "journal",
-        {{"service", name},
-         {"kind", line.kind},
-         {"rule", line.rule},
-         {"outcome", line.outcome},
-         {"epoch",
-          decision.next.move ? decision.next.move->reign.epoch : decision.next.reign.epoch},
-         {"phase", to_string(decision.next.phase)},
-         {"reason", line.reason}});
-  }
-  const bool save_now = decision.save || widest != service.widest;
-  service.state = std::move(decision.next);
-  service.wake_at = decision.wake_at.value_or(now + kRestMost);
-  if (save_now) {
-    decision.next = ServiceState{};
-    service.last_ticket = save(service, decision, now);
-    service.last_counter = counter_;
-  }
-  guide_pollers(service, decision.hurry);
-
-  Waiting waiting;
-  waiting.ticket = service.last_ticket;
-  waiting.counter = service.last_counter;
-  waiting.commands = std::move(decision.commands);
-  if (vouch_changes || widest != service.widest) {
-    waiting.vouch = decision.vouch;
-    waiting.vouch_turn = ++service.vouch_turn;
-  }
-  service.vouch = decision.vouch;
-  if (decision.answer) waiting.answered = *decision.answer;
-  waiting.answer = std::move(event.answer);
-  if (waiting.commands.empty() && !waiting.vouch && !waiting.answer && !save_now) return;
-  service.waiting.push_back(std::move(waiting));
-}
-
-std::uint64_t Loop::save(Service& service, const Decision& decision, Instant now) {
-  const WallTime wall = parts_.clock.wall();
-  SaveBatch batch;
-  counter_ = std::max(counter_ + 1, decision.counter_least);
-  batch.counter = counter_;
-  batch.states.emplace_back(service.policy.name,
-                            encode_state(service.policy, {service.state, service.widest}));
-  for (const JournalLine& line : decision.journal) {
-    JournalEntry entry;
-    entry.at = wall;
-    entry.service = service.policy.name;
-    entry.kind = line.kind;
-    entry.rule = line.rule;
-    entry.outcome = line.outcome;
-    entry.reason = line.reason;
-    entry.actor = line.actor.empty() ? parts_.actor : line.actor;
-    const ServiceState& s = service.state;
-    const std::optional<Move>& move = s.move ? s.move : s.last_move;
-    entry.epoch = s.move ? s.move->reign.epoch : s.reign.epoch;
-    if (move) entry.move = move->id;
-    entry.inputs = Json::object({{"phase", to_string(s.phase)}});
-    for (int site = 0; site < kSites; ++site) {
-      const SiteView& view = s.sites.at(static_cast<std::size_t>(site));
-      entry.inputs.set(service.policy.sites.at(static_cast<std::size_t>(site)).name,
-                       Json::object({{"verdict", to_string(verdict(service.policy, s, site, now))},
-                                     {"role", to_string(view.agent.role)},
-                                     {"agent_heard", view.agent_heard},
-                                     {"probe", view.probes.empty() ? "" : view.probes[0].detail}}));
-    }
-    batch.journal.push_back(std::move(entry));
-  }
-  // A decision keeps what was seen before it; while a move is on, each save keeps what came since.
-  if (!decision.journal.empty()) batch.flight = service.flight.take(service.policy.name, now);
-  for (const auto* move : {&service.state.last_move, &service.state.move}) {
-    if (!*move) continue;
-    const Move& m = **move;
-    batch.moves.push_back({m.id,
-                           service.policy.name,
-                           {wall.ns - (now - m.begun).count()},
-                           m.outcome == "running",
-                           move_json(service.policy, m, now, wall).dump()});
-  }
-  return parts_.saver.save(std::move(batch));
-}
-
-void Loop::start_saved() {
-  const std::uint64_t done = parts_.saver.done();
-  for (auto& [name, service] : services_) {
-    while (!service.waiting.empty() && service.waiting.front().ticket <= done) {
-      Waiting waiting = std::move(service.waiting.front());
-      service.waiting.pop_front();
-      start_all(service, std::move(waiting));
-    }
-  }
-}
-
-void Loop::start_all(Service& service, Waiting waiting) {
-  const std::string& name = service.policy.name;
-  parts_.voucher.with([&](VouchBook& book) {
-    // What agents are told as our counter must be durable first.
-    book.set_counter(waiting.counter);
-    // A later decision may already have stopped or changed it, or the widest lease it needs.
-    if (!waiting.vouch || waiting.vouch_turn != service.vouch_turn) return;
-    book.set_widest(name, service.widest);
-    book.wish(name, *waiting.vouch);
-  });
-  for (const Command& command : waiting.commands) parts_.executor.start(name, command);
-  if (waiting.answer) waiting.answer->set_value(waiting.answered);
-}
-
-// What the pollers tell the agents besides: whom to probe at once, and which prepare to keep.
-void Loop::guide_pollers(Service& service, bool hurry) {
-  const ServiceState& s = service.state;
-  std::vector<std::string> hurried;
-  if (hurry && s.has_primary()) {
-    hurried.push_back(service.policy.sites.at(static_cast<std::size_t>(s.primary)).name);
-  }
-  const bool renew = s.move && s.move->kind == MoveKind::kFailover &&
-                     (s.phase == Phase::kPreparing || s.phase == Phase::kFencing ||
-                      s.phase == Phase::kPromoting || s.phase == Phase::kStuck);
-  parts_.voucher.with([&](VouchBook& book) {
-    book.set_hurry(service.policy.name, hurried);
-    if (renew) {
-      book.set_renewal(service.policy.name, s.move->to, PrepareRenewal{s.move->reign, s.move->id});
-    } else {
-      book.set_renewal(service.policy.name, -1, std::nullopt);
-    }
-  });
-}
-
-void Loop::publish_snapshot() {
-  const Instant now = parts_.clock.now();
-  std::map<std::string, ServiceSnapshot> fresh;
-  for (const auto& [name, service] : services_) {
-    fresh[name] = {service.policy, service.state, service.vouch, now};
-  }
+void Loop::publish_snapshot(Instant now) {
+  std::map<std::string, ServiceSnapshot> fresh = decider_.changes(now);
+  if (fresh.empty()) return;
   const std::lock_guard lock(snapshot_mutex_);
-  snapshot_.swap(fresh);
+  for (auto& [name, shot] : fresh) snapshot_[name] = std::move(shot);
 }
 
 std::map<std::string, ServiceSnapshot> Loop::snapshot() const {
@@ -314,6 +81,6 @@ std::map<std::string, ServiceSnapshot> Loop::snapshot() const {
   return snapshot_;
 }
 
-std::string Loop::store_problem() const { return parts_.saver.problem(); }
+std::string Loop::store_problem() const { return saver_.problem(); }
 
 }  // namespace pointsman

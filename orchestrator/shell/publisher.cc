@@ -42,11 +42,12 @@ std::optional<Mark> parse_mark(const std::string& text) {
 }
 
 Publisher::Publisher(const ServiceSettings& service, const RecordSettings& record,
-                     Provider& provider)
+                     Provider& provider, AskServer ask_server)
     : service_(service.name),
       key_{record.zone, record.name, record.type},
       ttl_(std::max(service.ttl, provider.limits().ttl_min)),
       provider_(provider),
+      ask_server_(std::move(ask_server)),
       authorities_(record.authorities) {
   for (std::size_t k = 0; k < kSites; ++k) {
     sites_[k] = service.sites.at(k).name;
@@ -164,7 +165,7 @@ AuthoritiesAnswered Publisher::ask(const AskAuthorities& order, Duration within)
   std::string agree;
   std::string differ;
   for (const std::string& server : servers) {
-    AuthorityAnswer answer = ask_authority(server, key_, std::min<Duration>(within, 1s));
+    AuthorityAnswer answer = ask_server_(server, key_, std::min<Duration>(within, 1s));
     const bool agrees =
         answer.answered && order.site >= 0 && answer.values == values_of(order.site);
     std::string& list = agrees ? agree : differ;

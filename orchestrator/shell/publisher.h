@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -25,10 +26,15 @@ struct Mark {
 std::string format_mark(const Mark& mark);
 std::optional<Mark> parse_mark(const std::string& text);
 
+// How authoritative servers are asked; a test and the simulator ask their own.
+using AskServer = std::function<AuthorityAnswer(const std::string& server, const RecordKey& key,
+                                                Duration within)>;
+
 // One record of one service. Calls block; one at a time.
 class Publisher {
  public:
-  Publisher(const ServiceSettings& service, const RecordSettings& record, Provider& provider);
+  Publisher(const ServiceSettings& service, const RecordSettings& record, Provider& provider,
+            AskServer ask_server = ask_authority);
 
   // What stands there, in the core's words.
   RecordRead read(int index, Duration within);
@@ -62,6 +68,7 @@ class Publisher {
   std::array<std::string, kSites> sites_;
   std::array<std::vector<std::string>, kSites> values_;
   Provider& provider_;
+  AskServer ask_server_;
   // Of what follows: the provider's lane finds, the asking lane asks, the page reads.
   mutable std::mutex mutex_;
   std::vector<std::string> authorities_;

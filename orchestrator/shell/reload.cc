@@ -93,7 +93,7 @@ Result<void> Daemon::take_over(const MonitorConfig& fresh) {
     const bool probes_differ = !same_probes(config_.services.at(k), service);
     if (probes_differ) {
       const Witnesses witness = witnesses_of(service);
-      voucher_->with([&](VouchBook& book) {
+      voucher_->book().with([&](VouchBook& book) {
         book.set_witness(service.name, witness.targets, witness.version);
       });
     }

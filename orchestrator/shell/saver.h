@@ -13,21 +13,31 @@
 
 namespace pointsman {
 
+// Where decisions become durable, one after the other. The simulator has a twin of it.
+class Saving {
+ public:
+  virtual ~Saving() = default;
+
+  // The ticket of the batch: durable once done() has reached it. Tickets begin at 1. Never blocks.
+  virtual std::uint64_t save(SaveBatch batch) = 0;
+  virtual std::uint64_t done() const = 0;
+
+  // Why the store does not save; "" when it does.
+  virtual std::string problem() const = 0;
+};
+
 // The store's thread. Batches are saved in the order given; a batch that fails is tried again for
 // as long as it takes, and nothing behind it is saved meanwhile: what waits for it does not start.
-class Saver {
+class Saver final : public Saving {
  public:
   Saver(const Clock& clock, Store& store, std::size_t queued_most = 10'000);
-  ~Saver();  // Saves what is queued, if the store takes it at once.
+  ~Saver() override;  // Saves what is queued, if the store takes it at once.
   Saver(const Saver&) = delete;
   Saver& operator=(const Saver&) = delete;
 
-  // The ticket of the batch: durable once done() has reached it.
-  std::uint64_t save(SaveBatch batch);
-  std::uint64_t done() const;
-
-  // Why the store does not save; "" when it does.
-  std::string problem() const;
+  std::uint64_t save(SaveBatch batch) override;
+  std::uint64_t done() const override;
+  std::string problem() const override;
 
   // Other calls of the store (history, verify), on the caller's thread, one at a time.
   template <typename Use>

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <condition_variable>
+#include <mutex>
 
 #include "base/crypto.h"
 #include "base/json.h"
@@ -61,7 +62,7 @@ void Voucher::poll_for_ever(Poller& poller) {
   Instant next = clock_.now();
   while (!poller.ending) {
     poll_once(poller, client);
-    const bool hurried = with([](VouchBook& book) { return book.hurried(); });
+    const bool hurried = book_.with([](VouchBook& book) { return book.hurried(); });
     const Duration interval = hurried ? poller.agent.hurry_interval : poller.agent.poll_interval;
     const Instant now = clock_.now();
     next = std::max(next + interval, now);
@@ -70,7 +71,7 @@ void Voucher::poll_for_ever(Poller& poller) {
       std::unique_lock lock(poller.mutex);
       poller.wake.wait_for(lock, std::min<Duration>(next - clock_.now(), 50ms));
       lock.unlock();
-      if (!hurried && with([](VouchBook& book) { return book.hurried(); })) break;
+      if (!hurried && book_.with([](VouchBook& book) { return book.hurried(); })) break;
     }
     if (clock_.now() < next) next = clock_.now();
   }
@@ -78,8 +79,8 @@ void Voucher::poll_for_ever(Poller& poller) {
 
 void Voucher::poll_once(Poller& poller, HttpClient& client) {
   const Instant asked = clock_.now();
-  PollRequest request =
-      with([&](VouchBook& book) { return book.request(sender_, poller.agent.services, asked); });
+  PollRequest request = book_.with(
+      [&](VouchBook& book) { return book.request(sender_, poller.agent.services, asked); });
   if (!vouches_) {
     for (ServicePoll& poll : request.services) poll.vouch.reset();
   }
@@ -103,7 +104,7 @@ void Voucher::poll_once(Poller& poller, HttpClient& client) {
     for (const ServiceReport& report : reply->services) {
       for (const auto& [service, site] : poller.agent.services) {
         if (service != report.service) continue;
-        const bool news = with([&, name = service, at = site](VouchBook& book) {
+        const bool news = book_.with([&, name = service, at = site](VouchBook& book) {
           return book.heard({name, at, report, request.sequence}, now);
         });
         if (news) heard_({service, site, report, asked});

@@ -2,20 +2,16 @@
 
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "base/clock.h"
 #include "base/http.h"
-#include "orchestrator/shell/vouch_book.h"
+#include "orchestrator/shell/shared_book.h"
 
 // The voucher: polls every agent and, with each poll, vouches. It runs beside the loop, so that
 // neither a slow disk nor a busy loop stops leases.
-//
-// Its lock is the one mutex besides queues and the snapshot: pollers, loop and order workers share
-// the book, and a stop must be in force when it returns. Nothing is awaited while it is held.
 
 namespace pointsman {
 
@@ -55,12 +51,7 @@ class Voucher {
   void watch(std::vector<AgentAddress> agents);
   void end();
 
-  // Runs `use` on the book under the lock.
-  template <typename Use>
-  auto with(Use use) {
-    const std::lock_guard lock(mutex_);
-    return use(book_);
-  }
+  SharedBook& book() { return book_; }
 
   // In a dry run polls carry no vouch.
   void vouch_nothing() { vouches_ = false; }
@@ -76,8 +67,7 @@ class Voucher {
   const OnHeard heard_;
   const OnSilent silent_;
   bool vouches_ = true;
-  std::mutex mutex_;
-  VouchBook book_;
+  SharedBook book_;
   std::vector<std::unique_ptr<Poller>> pollers_;
 };
 

@@ -119,7 +119,7 @@ struct Bench {
     runner.reset();
     ServiceRunner::Parts parts;
     parts.site = "hz";
-    parts.state_dir = folder.path;
+    parts.keep = record_keeper(folder.path, "im-api");
     parts.settings.name = "im-api";
     parts.settings.peer = "https://127.0.0.1:1";
     parts.stop_units_after = 1s;

@@ -67,14 +67,13 @@ TEST_CASE("agents are told no counter that is not durable, whichever service is 
   store.saves = false;
   CountingExecutor executor;
   Saver saver(system_clock(), store);
-  Voucher voucher(
-      {system_clock(), "monitor", {}, [](const auto&) {}, [](const auto&, int, auto) {}});
-  Loop loop({system_clock(), executor, voucher, saver, 10, 3, 1min, "monitor"});
+  SharedBook shared("run");
+  Loop loop({system_clock(), executor, shared, saver, 10, 3, 1min, "monitor"});
   loop.add(policy_of("a"), std::nullopt);
   loop.add(policy_of("b"), std::nullopt);
   loop.start();
   const auto told = [&] {
-    return voucher.with([](VouchBook& book) { return book.request("m", {}, Instant{}).counter; });
+    return shared.with([](VouchBook& book) { return book.request("m", {}, Instant{}).counter; });
   };
   OperatorAsked pause;
   pause.kind = AskKind::kPause;
