@@ -217,7 +217,7 @@ HttpReply Api::history(const HttpCall& call) {
 }
 
 HttpReply Api::verify(const HttpCall&) {
-  const auto report = parts_.saver.with([](Store& store) { return store.verify(); });
+  const auto report = parts_.saver.verify();
   if (!report.ok()) return problem(503, "Service Unavailable", report.error().message);
   return json_reply(200, Json::object({{"sound", report->sound},
                                        {"entries", report->entries},

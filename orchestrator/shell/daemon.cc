@@ -32,7 +32,9 @@ class ForgetfulStore final : public Store {
   Result<std::vector<FlightRow>> flight(const std::string& service, int limit) override {
     return real_->flight(service, limit);
   }
-  Result<ChainReport> verify() override { return real_->verify(); }
+  Result<ChainReport> verify(ChainReport so_far) override {
+    return real_->verify(std::move(so_far));
+  }
 
  private:
   std::unique_ptr<Store> real_;

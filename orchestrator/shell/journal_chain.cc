@@ -1,5 +1,7 @@
 #include "orchestrator/shell/journal_chain.h"
 
+#include <fmt/format.h>
+
 #include "base/crypto.h"
 
 namespace pointsman {
@@ -14,6 +16,15 @@ void append(std::string& out, std::uint64_t number) {
 void append(std::string& out, std::string_view bytes) {
   append(out, static_cast<std::uint64_t>(bytes.size()));
   out.append(bytes);
+}
+
+constexpr std::size_t kInputsMost = 256 << 10;
+
+// What was seen must never keep a decision from being saved: too much of it is left out, and said.
+std::string inputs_text(const Json& inputs) {
+  std::string text = inputs.is_null() ? "{}" : inputs.dump();
+  if (text.size() <= kInputsMost) return text;
+  return fmt::format("{{\"left_out_bytes\":{}}}", text.size());
 }
 
 }  // namespace
@@ -51,6 +62,24 @@ std::string head_checksum(const StoreHead& head) {
     append(text, std::string_view(state));
   }
   return digest(Hash::kSha256, text);
+}
+
+PlannedBatch plan_batch(StoreHead head, const SaveBatch& batch) {
+  PlannedBatch planned;
+  for (const JournalEntry& entry : batch.journal) {
+    StoredEntry stored{entry, inputs_text(entry.inputs)};
+    stored.entry.number = head.entries + 1;
+    stored.entry.hash = chain_next(head.last_hash, stored);
+    head.entries = stored.entry.number;
+    head.last_hash = stored.entry.hash;
+    planned.entries.push_back(std::move(stored));
+  }
+  for (const auto& [service, json] : batch.states) {
+    head.states[service] = digest(Hash::kSha256, json);
+  }
+  if (batch.counter) head.counter = *batch.counter;
+  planned.head = std::move(head);
+  return planned;
 }
 
 }  // namespace pointsman

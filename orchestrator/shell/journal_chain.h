@@ -39,4 +39,12 @@ struct StoreHead {
 };
 std::string head_checksum(const StoreHead& head);
 
+// What a batch makes of a store whose head is `head`: its entries numbered and chained, and the
+// head that stands when it is durable.
+struct PlannedBatch {
+  std::vector<StoredEntry> entries;  // With raw hashes.
+  StoreHead head;
+};
+PlannedBatch plan_batch(StoreHead head, const SaveBatch& batch);
+
 }  // namespace pointsman

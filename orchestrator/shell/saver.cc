@@ -1,15 +1,37 @@
 #include "orchestrator/shell/saver.h"
 
+#include <fmt/format.h>
+
 #include "base/log.h"
 
 namespace pointsman {
 namespace {
 constexpr const char* kQueueFull =
     "decisions were lost while nothing could be saved: restart pointsmand";
+constexpr Duration kAgainAfter = 500ms;
+constexpr auto kRestPiece = std::chrono::milliseconds(50);
+constexpr std::size_t kRulesMost = 4;
+
+// Which decisions of which services; no content.
+std::string describe(const SaveBatch& batch) {
+  std::string services;
+  std::size_t bytes = 0;
+  for (const auto& [service, json] : batch.states) {
+    services += (services.empty() ? "" : ", ") + service;
+    bytes += json.size();
+  }
+  std::string rules;
+  for (std::size_t k = 0; k < std::min(kRulesMost, batch.journal.size()); ++k) {
+    rules += (k == 0 ? "" : ", ") + batch.journal[k].rule;
+  }
+  return fmt::format("the state of {} ({} bytes) with {} journal entries{}{}", services, bytes,
+                     batch.journal.size(), rules.empty() ? "" : ": ", rules);
+}
+
 }  // namespace
 
-Saver::Saver(const Clock& clock, Store& store, std::size_t queued_most)
-    : clock_(clock), store_(store), queue_(queued_most) {
+Saver::Saver(const Clock& clock, Store& store, std::size_t queued_most, Duration stuck_after)
+    : clock_(clock), store_(store), stuck_after_(stuck_after), queue_(queued_most) {
   thread_ = std::thread([this] { run(); });
 }
 
@@ -35,7 +57,38 @@ std::uint64_t Saver::done() const { return std::min(done_.load(), lost_.load() -
 std::string Saver::problem() const {
   if (lost_ != std::numeric_limits<std::uint64_t>::max()) return kQueueFull;
   const std::lock_guard lock(problem_mutex_);
-  return problem_;
+  return problem_ + stuck_;
+}
+
+// The one batch that does not go in stops everything behind it: people must know which.
+void Saver::note_stuck(const Ticketed& item, Stuck& stuck) {
+  ++stuck.attempts;
+  const Instant now = clock_.now();
+  if (now < stuck.tell_at) return;
+  const Duration lasting = now - stuck.since;
+  stuck.tell_at = now + std::clamp<Duration>(lasting, stuck_after_, 1h);
+  const std::string what = describe(item.batch);
+  log(LogLevel::kError, "store-stuck",
+      {{"batch", what},
+       {"attempts", stuck.attempts},
+       {"for_s", whole_ms(lasting) / 1000},
+       {"waiting", queue_.size()}});
+  const std::lock_guard lock(problem_mutex_);
+  stuck_ = fmt::format(" ({} was refused {} times in {} s; all later decisions wait behind it)",
+                       what, stuck.attempts, whole_ms(lasting) / 1000);
+}
+
+Result<ChainReport> Saver::verify() {
+  ChainReport report;
+  while (!report.done && !ending_) {
+    auto more = with([&](Store& store) { return store.verify(report); });
+    if (!more.ok()) return more;
+    report = std::move(*more);
+    // A mutex favours whoever takes it again at once: leave a save its turn.
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  if (!report.done) return Error{ErrorCode::kUnavailable, "the daemon is ending"};
+  return report;
 }
 
 bool Saver::save_one(const Ticketed& item) {
@@ -47,6 +100,7 @@ bool Saver::save_one(const Ticketed& item) {
   if (saved.ok()) {
     if (!problem_.empty()) log(LogLevel::kNotice, "store-recovered");
     problem_.clear();
+    stuck_.clear();
     done_ = item.ticket;
     return true;
   }
@@ -64,9 +118,14 @@ void Saver::run() {
       if (queue_.closed()) return;
       continue;
     }
+    Stuck stuck{clock_.now(), clock_.now() + stuck_after_};
     while (!save_one(*item)) {
-      if (ending_) return;
-      std::this_thread::sleep_for(std::chrono::milliseconds(500));
+      note_stuck(*item, stuck);
+      // A lone writer on a disk of its own: nobody whom jitter would spread us from.
+      for (Duration rest = kAgainAfter; rest > Duration::zero(); rest -= kRestPiece) {
+        if (ending_) return;
+        std::this_thread::sleep_for(kRestPiece);
+      }
     }
   }
 }

@@ -30,7 +30,9 @@ class Saving {
 // as long as it takes, and nothing behind it is saved meanwhile: what waits for it does not start.
 class Saver final : public Saving {
  public:
-  Saver(const Clock& clock, Store& store, std::size_t queued_most = 10'000);
+  // A batch refused for `stuck_after` is an alarm.
+  Saver(const Clock& clock, Store& store, std::size_t queued_most = 10'000,
+        Duration stuck_after = 30s);
   ~Saver() override;  // Saves what is queued, if the store takes it at once.
   Saver(const Saver&) = delete;
   Saver& operator=(const Saver&) = delete;
@@ -39,7 +41,10 @@ class Saver final : public Saving {
   std::uint64_t done() const override;
   std::string problem() const override;
 
-  // Other calls of the store (history, verify), on the caller's thread, one at a time.
+  // Reads the whole journal, on the caller's thread, in pieces between which saves go on.
+  Result<ChainReport> verify();
+
+  // Other calls of the store (history), on the caller's thread, one at a time.
   template <typename Use>
   auto with(Use use) {
     const std::lock_guard lock(store_mutex_);
@@ -51,11 +56,18 @@ class Saver final : public Saving {
     std::uint64_t ticket = 0;
     SaveBatch batch;
   };
+  struct Stuck {  // A batch that the store does not take.
+    Instant since{0};
+    Instant tell_at{0};
+    int attempts = 0;
+  };
   void run();
   bool save_one(const Ticketed& item);
+  void note_stuck(const Ticketed& item, Stuck& stuck);
 
   const Clock& clock_;
   Store& store_;
+  const Duration stuck_after_;
   std::mutex store_mutex_;  // The store serves one thread at a time: saving and reading history.
   Queue<Ticketed> queue_;
   std::uint64_t last_ticket_ = 0;
@@ -65,6 +77,7 @@ class Saver final : public Saving {
   std::atomic<bool> ending_{false};
   mutable std::mutex problem_mutex_;  // Of the text alone.
   std::string problem_;
+  std::string stuck_;  // Which batch, when it has lasted.
   std::thread thread_;
 };
 

@@ -18,7 +18,6 @@ namespace {
 constexpr std::int64_t kSchema = 1;
 constexpr std::int64_t kApplication = 0x506d616e;  // "Pman", in the file's header.
 constexpr std::uint64_t kFlightMost = 20000;
-constexpr std::size_t kInputsMost = 256 << 10;
 
 constexpr const char* kTables = R"(
   CREATE TABLE state (service TEXT PRIMARY KEY, json TEXT NOT NULL) WITHOUT ROWID;
@@ -41,13 +40,6 @@ constexpr const char* kTables = R"(
     text TEXT NOT NULL);
   CREATE INDEX flight_by_service ON flight (service, number);
 )";
-
-// What was seen must never keep a decision from being saved: too much of it is left out, and said.
-std::string inputs_text(const Json& inputs) {
-  std::string text = inputs.is_null() ? "{}" : inputs.dump();
-  if (text.size() <= kInputsMost) return text;
-  return fmt::format("{{\"left_out_bytes\":{}}}", text.size());
-}
 
 bool exists(const std::string& path) {
   struct stat found {};
@@ -282,61 +274,66 @@ Result<StoredState> SqliteStore::load() {
   return state;
 }
 
+// Whether the batch whose saving failed last became durable after all: the file then stands where
+// it would have led.
+bool SqliteStore::settled(const SaveBatch& batch) const {
+  if (!unsettled_ || head_checksum(head_) == head_checksum(*unsettled_)) return false;
+  return head_checksum(head_) == head_checksum(plan_batch(*unsettled_, batch).head);
+}
+
 Result<void> SqliteStore::save(const SaveBatch& batch) {
   RETURN_IF_ERROR(ready());
-  StoreHead head = head_;
-  auto saved = write(batch, head);
+  const bool durable = settled(batch);
+  unsettled_.reset();
+  if (durable) return {};
+  PlannedBatch planned = plan_batch(head_, batch);
+  auto saved = write(batch, planned);
   if (!saved.ok()) {
     // Closing rolls back what is open; a lost answer to COMMIT is settled by reading the file.
     db_.reset();
+    unsettled_ = head_;
     return saved;
   }
-  head_ = std::move(head);
+  head_ = std::move(planned.head);
   return {};
 }
 
-Result<void> SqliteStore::write(const SaveBatch& batch, StoreHead& head) {
+Result<void> SqliteStore::write(const SaveBatch& batch, const PlannedBatch& planned) {
   RETURN_IF_ERROR(db_->run("BEGIN IMMEDIATE"));
-  RETURN_IF_ERROR(write_states(batch, head));
-  RETURN_IF_ERROR(write_journal(batch, head));
+  RETURN_IF_ERROR(write_states(batch));
+  RETURN_IF_ERROR(write_journal(planned.entries));
   RETURN_IF_ERROR(write_moves(batch));
   RETURN_IF_ERROR(write_flight(batch));
-  if (batch.counter) head.counter = *batch.counter;
-  RETURN_IF_ERROR(write_head(head));
+  RETURN_IF_ERROR(write_head(planned.head));
   return db_->run("COMMIT");
 }
 
-Result<void> SqliteStore::write_states(const SaveBatch& batch, StoreHead& head) {
+Result<void> SqliteStore::write_states(const SaveBatch& batch) {
   for (const auto& [service, json] : batch.states) {
     auto row = db_->prepare("INSERT OR REPLACE INTO state (service, json) VALUES (?, ?)");
     if (!row.ok()) return row.error();
     RETURN_IF_ERROR(row->bind(std::string_view(service)).bind(std::string_view(json)).run());
-    head.states[service] = digest(Hash::kSha256, json);
   }
   return {};
 }
 
-Result<void> SqliteStore::write_journal(const SaveBatch& batch, StoreHead& head) {
-  for (const JournalEntry& entry : batch.journal) {
-    StoredEntry stored{entry, inputs_text(entry.inputs)};
-    stored.entry.number = head.entries + 1;
-    std::string hash = chain_next(head.last_hash, stored);
+Result<void> SqliteStore::write_journal(const std::vector<StoredEntry>& entries) {
+  for (const StoredEntry& stored : entries) {
+    const JournalEntry& entry = stored.entry;
     auto row = db_->prepare(
         fmt::format("INSERT INTO journal ({}) VALUES (?,?,?,?,?,?,?,?,?,?,?,?)", kEntryColumns)
             .c_str());
     if (!row.ok()) return row.error();
-    row->bind(stored.entry.number).bind(entry.at.ns);
+    row->bind(entry.number).bind(entry.at.ns);
     for (const std::string* text : {&entry.service, &entry.kind, &entry.rule}) {
       row->bind(std::string_view(*text));
     }
     row->bind(entry.epoch);
-    for (const std::string* text : std::initializer_list<const std::string*>{
-             &entry.move, &entry.actor, &entry.outcome, &entry.reason, &stored.inputs}) {
+    for (const std::string* text :
+         {&entry.move, &entry.actor, &entry.outcome, &entry.reason, &stored.inputs}) {
       row->bind(std::string_view(*text));
     }
-    RETURN_IF_ERROR(row->bind_blob(hash).run());
-    head.entries = stored.entry.number;
-    head.last_hash = std::move(hash);
+    RETURN_IF_ERROR(row->bind_blob(entry.hash).run());
   }
   return {};
 }

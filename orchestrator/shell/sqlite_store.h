@@ -31,7 +31,7 @@ class SqliteStore : public Store {
   Result<std::vector<JournalEntry>> journal(const HistoryQuery& query) override;
   Result<std::vector<MoveRow>> moves(const HistoryQuery& query) override;
   Result<std::vector<FlightRow>> flight(const std::string& service, int limit) override;
-  Result<ChainReport> verify() override;
+  Result<ChainReport> verify(ChainReport so_far) override;
 
  private:
   std::string marker() const { return path_ + ".made"; }
@@ -45,9 +45,10 @@ class SqliteStore : public Store {
   Result<std::string> head_problem(const StoreHead& head, const std::string& checksum);
   Result<void> check_descent(const StoreHead& known);
   Result<void> ready();
-  Result<void> write(const SaveBatch& batch, StoreHead& head);
-  Result<void> write_states(const SaveBatch& batch, StoreHead& head);
-  Result<void> write_journal(const SaveBatch& batch, StoreHead& head);
+  bool settled(const SaveBatch& batch) const;
+  Result<void> write(const SaveBatch& batch, const PlannedBatch& planned);
+  Result<void> write_states(const SaveBatch& batch);
+  Result<void> write_journal(const std::vector<StoredEntry>& entries);
   Result<void> write_moves(const SaveBatch& batch);
   Result<void> write_flight(const SaveBatch& batch);
   Result<void> write_head(const StoreHead& head);
@@ -56,8 +57,9 @@ class SqliteStore : public Store {
   const std::string folder_;
   const std::string path_;
   const FileLock lock_;
-  std::optional<Database> db_;  // None after a failure: the next call reconnects first.
-  StoreHead head_;              // As the file has it.
+  std::optional<Database> db_;          // None after a failure: the next call reconnects first.
+  StoreHead head_;                      // As the file has it.
+  std::optional<StoreHead> unsettled_;  // As it was before a save that failed.
 };
 
 }  // namespace pointsman

@@ -11,6 +11,9 @@ namespace pointsman {
 namespace {
 
 constexpr int kQueryMost = 10000;
+// Of one piece of a verification: some milliseconds of reading and hashing.
+constexpr int kPieceEntries = 256;
+constexpr std::size_t kPieceBytes = 512 << 10;
 
 StoredEntry entry_of(const Statement& row) {
   StoredEntry stored;
@@ -103,39 +106,46 @@ Result<std::vector<FlightRow>> SqliteStore::flight(const std::string& service, i
   }
 }
 
-Result<ChainReport> SqliteStore::verify() {
+Result<ChainReport> SqliteStore::verify(ChainReport so_far) {
   RETURN_IF_ERROR(ready());
-  auto rows =
-      db_->prepare(fmt::format("SELECT {} FROM journal ORDER BY number", kEntryColumns).c_str());
+  auto rows = db_->prepare(
+      fmt::format("SELECT {} FROM journal WHERE number > ? ORDER BY number", kEntryColumns)
+          .c_str());
   if (!rows.ok()) return rows.error();
-  ChainReport report;
-  std::string last = chain_start();
-  for (;;) {
+  rows->bind(so_far.entries);
+  std::size_t bytes = 0;
+  for (int count = 0; count < kPieceEntries && bytes < kPieceBytes; ++count) {
     auto row = rows->step();
     if (!row.ok()) return row.error();
-    if (!*row) break;
+    if (!*row) {
+      so_far.done = true;
+      break;
+    }
     const StoredEntry stored = entry_of(*rows);
     const std::uint64_t number = stored.entry.number;
-    if (number != report.entries + 1) {
-      report.problem = fmt::format("entry {} is missing: entry {} is followed by entry {}",
-                                   report.entries + 1, report.entries, number);
-      return report;
+    so_far.done = true;  // Unless it follows.
+    if (number != so_far.entries + 1) {
+      so_far.problem = fmt::format("entry {} is missing: entry {} is followed by entry {}",
+                                   so_far.entries + 1, so_far.entries, number);
+      return so_far;
     }
-    if (chain_next(last, stored) != stored.entry.hash) {
-      report.problem =
+    if (chain_next(so_far.last_hash, stored) != stored.entry.hash) {
+      so_far.problem =
           fmt::format("entry {}: hash does not follow from entry {}", number, number - 1);
-      return report;
+      return so_far;
     }
-    report.entries = number;
-    last = stored.entry.hash;
+    so_far.done = false;
+    so_far.entries = number;
+    so_far.last_hash = stored.entry.hash;
+    bytes += stored.inputs.size() + stored.entry.reason.size();
   }
-  if (report.entries != head_.entries || last != head_.last_hash) {
-    report.problem = fmt::format("the journal ends at entry {}, and {} were written",
-                                 report.entries, head_.entries);
-    return report;
+  if (!so_far.done) return so_far;
+  so_far.sound = so_far.entries == head_.entries && so_far.last_hash == head_.last_hash;
+  if (!so_far.sound) {
+    so_far.problem = fmt::format("the journal ends at entry {}, and {} were written",
+                                 so_far.entries, head_.entries);
   }
-  report.sound = true;
-  return report;
+  return so_far;
 }
 
 }  // namespace pointsman

@@ -70,14 +70,18 @@ struct HistoryQuery {
   int limit = 100;      // Newest first.
 };
 
+// How far the journal has been read and found sound.
 struct ChainReport {
-  bool sound = false;
+  bool done = false;   // At its end, or at the first problem.
+  bool sound = false;  // Done, and nothing is wrong.
   std::uint64_t entries = 0;
-  std::string problem;  // "entry 17: hash does not follow from entry 16"
+  std::string last_hash = std::string(32, '\0');  // Raw, of the last entry read.
+  std::string problem;                            // "entry 17: hash does not follow from entry 16"
 };
 
 // One thread at a time. After an error of save() nothing is known of the batch: the store closes,
-// and reopens and verifies itself before the next call succeeds.
+// and reopens and verifies itself before the next call succeeds. The same batch may then be saved
+// again, and is not written twice if it had become durable after all.
 class Store {
  public:
   virtual ~Store() = default;
@@ -86,7 +90,9 @@ class Store {
   virtual Result<std::vector<JournalEntry>> journal(const HistoryQuery& query) = 0;
   virtual Result<std::vector<MoveRow>> moves(const HistoryQuery& query) = 0;
   virtual Result<std::vector<FlightRow>> flight(const std::string& service, int limit) = 0;
-  virtual Result<ChainReport> verify() = 0;
+  // Reads the journal on from where `so_far` stands, a piece that takes some milliseconds: to be
+  // called again until `done`. Entries saved between the calls are read too.
+  virtual Result<ChainReport> verify(ChainReport so_far) = 0;
 };
 
 // Opens or makes `state_dir`/pointsman.db and takes the exclusive lock beside it.

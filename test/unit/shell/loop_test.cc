@@ -32,7 +32,7 @@ class MoodyStore final : public Store {
   Result<std::vector<FlightRow>> flight(const std::string&, int) override {
     return std::vector<FlightRow>{};
   }
-  Result<ChainReport> verify() override { return ChainReport{}; }
+  Result<ChainReport> verify(ChainReport so_far) override { return so_far; }
 };
 
 class CountingExecutor final : public Executor {

@@ -1,101 +1,12 @@
-#include "base/file.h"
-#include "orchestrator/shell/journal_chain.h"
-#include "orchestrator/shell/sqlite_database.h"
-#include "orchestrator/shell/store.h"
+#include "test/unit/shell/store_scene.h"
 
-// After ours: both have a CHECK.
-#include <doctest/doctest.h>
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
-#include <filesystem>
 #include <fstream>
-#include <string>
 
 namespace pointsman {
-namespace {
-
-// A state directory of its own, gone with its scope.
-class StateDir {
- public:
-  StateDir() {
-    char name[] = "/tmp/pm-store-XXXXXX";
-    CHECK(::mkdtemp(name) != nullptr);
-    path_ = name;
-  }
-  ~StateDir() { std::filesystem::remove_all(path_); }
-  const std::string& path() const { return path_; }
-  std::string db() const { return path_ + "/pointsman.db"; }
-
- private:
-  std::string path_;
-};
-
-std::unique_ptr<Store> opened(const StateDir& dir) {
-  auto store = open_sqlite_store(dir.path());
-  INFO((store.ok() ? std::string() : store.error().message));
-  REQUIRE(store.ok());
-  return std::move(*store);
-}
-
-Error refusal(const StateDir& dir) {
-  auto store = open_sqlite_store(dir.path());
-  REQUIRE(!store.ok());
-  return store.error();
-}
-
-bool holds(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
-}
-
-JournalEntry entry(const std::string& service, const std::string& reason) {
-  JournalEntry e;
-  e.at = {1700000000000000000};
-  e.service = service;
-  e.kind = "decision";
-  e.rule = "all-gates-open";
-  e.epoch = 7;
-  e.move = "m-1";
-  e.actor = "monitor-1";
-  e.outcome = "started";
-  e.reason = reason;
-  e.inputs = Json::object({{"fails", 3}});
-  return e;
-}
-
-SaveBatch batch_of(const std::string& service, const std::string& state, int entries) {
-  SaveBatch batch;
-  batch.states = {{service, state}};
-  for (int i = 0; i < entries; ++i) batch.journal.push_back(entry(service, state));
-  return batch;
-}
-
-// Changes a closed store behind its back.
-void tamper(const StateDir& dir, const char* sql) {
-  auto db = Database::open(dir.db());
-  REQUIRE(db.ok());
-  REQUIRE(db->run(sql).ok());
-}
-
-void fill(const StateDir& dir, int entries) {
-  REQUIRE(opened(dir)->save(batch_of("im-api", R"({"epoch":7})", entries)).ok());
-}
-
-// Runs `work` in a child and returns its wait status.
-template <typename Work>
-int in_child(Work work) {
-  const pid_t pid = ::fork();
-  REQUIRE(pid >= 0);
-  if (pid == 0) ::_exit(work());
-  int status = 0;
-  REQUIRE(::waitpid(pid, &status, 0) == pid);
-  return status;
-}
-
-}  // namespace
 
 TEST_CASE("a first start is fresh, and stays so until something is saved") {
   const StateDir dir;
@@ -172,7 +83,7 @@ TEST_CASE("the journal numbers, chains and answers newest first") {
   CHECK(store->journal({"mail", "m-2", 100})->empty());
   CHECK(store->journal({"", "", 2})->size() == 2);
   CHECK(store->journal({"", "", -1})->empty());
-  auto report = store->verify();
+  auto report = verified(*store);
   REQUIRE(report.ok());
   CHECK(report->sound);
   CHECK(report->entries == 5);
@@ -192,7 +103,7 @@ TEST_CASE("a changed entry is named") {
   const StateDir dir;
   fill(dir, 20);
   tamper(dir, "UPDATE journal SET reason = 'nothing happened' WHERE number = 17");
-  auto report = opened(dir)->verify();
+  auto report = verified(*opened(dir));
   REQUIRE(report.ok());
   CHECK(!report->sound);
   CHECK(report->problem == "entry 17: hash does not follow from entry 16");
@@ -319,7 +230,7 @@ TEST_CASE("inputs beyond reason are left out, the decision is kept") {
   auto rows = store->journal({"", "", 1});
   REQUIRE(rows.ok());
   CHECK(rows->front().inputs.int_or("left_out_bytes") > (1 << 20));
-  CHECK(store->verify()->sound);
+  CHECK(verified(*store)->sound);
 }
 
 TEST_CASE("a full disk fails the save, and the store goes on when there is room") {
@@ -341,7 +252,7 @@ TEST_CASE("a full disk fails the save, and the store goes on when there is room"
     if (!(*store)->save(batch_of("im-api", R"({"epoch":8})", 1)).ok()) return 4;
     ::setrlimit(RLIMIT_FSIZE, &limit);
     if (!(*store)->save(batch_of("mail", std::string(1 << 20, 'x'), 1)).ok()) return 5;
-    auto report = (*store)->verify();
+    auto report = verified(**store);
     return report.ok() && report->sound && report->entries == 5 ? 0 : 6;
   });
   CHECK(status == 0);
@@ -410,7 +321,7 @@ TEST_CASE("killed in the middle of a save, it holds all of a batch or nothing") 
     REQUIRE(::waitpid(pid, &status, 0) == pid);
     CHECK(WIFSIGNALED(status));
     auto store = opened(dir);
-    auto report = store->verify();
+    auto report = verified(*store);
     REQUIRE(report.ok());
     INFO(report->problem);
     CHECK(report->sound);
