@@ -117,6 +117,8 @@ void fold_one(Turn& turn, const RecordRead& read) {
   }
   const bool news = view.read && view.site != read.site && turn.s.phase == Phase::kSteady &&
                     !turn.s.publish && read.site != turn.s.primary;
+  // What a dry run would write there is another thing now.
+  if (turn.policy.dry && view.values != read.values) forget_attempts(turn.s.unprepared);
   view.read = true;
   view.at = turn.now;
   view.site = read.site;
@@ -189,6 +191,7 @@ void fold_one(Turn& turn, const ProviderJudged& judged) {
 
 void fold_one(Turn& turn, const SurroundingsSeen& seen) { turn.s.around = seen.around; }
 void fold_one(Turn& turn, const PolicyChanged& changed) {
+  forget_attempts(turn.s.unprepared);
   if (!changed.probes_differ) return;
   for (SiteView& view : turn.s.sites) {
     view.probes.assign(static_cast<std::size_t>(turn.policy.probes), Damper{});

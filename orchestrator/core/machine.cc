@@ -34,6 +34,17 @@ void propose(Turn& turn) {
                 turn.policy.name + " --to " + turn.name(wanted.to) + "` moves it");
 }
 
+// What a dry run would have done first of all; told once.
+void tell_dry_adoption(Turn& turn) {
+  if (!turn.policy.dry || turn.s.phase != Phase::kUnadopted || turn.s.proposed) return;
+  const Adoption found = adoption(turn.policy, turn.s, turn.now);
+  if (turn.s.issued != 0 || found.site < 0) return;
+  turn.s.proposed = true;
+  turn.tell(NoticeLevel::kNote, "dry-adoption",
+            turn.policy.name + ": a dry run: would adopt " + turn.name(found.site) +
+                " as the site in power, and watch it from then on");
+}
+
 Duration wake_after(const Turn& turn) {
   switch (turn.s.phase) {
     case Phase::kUnadopted:
@@ -54,6 +65,7 @@ Decision step(const ServicePolicy& policy, ServiceState state, const Event& even
   for (int rows = 0; rows < kRowsMost && take_one_row(turn); ++rows) {
   }
   propose(turn);
+  tell_dry_adoption(turn);
   order_what_is_due(turn);
   out.vouch = wish(turn);
   out.hurry = turn.s.phase != Phase::kSteady && turn.s.phase != Phase::kUnadopted;

@@ -231,6 +231,7 @@ enum class Trigger {
   kFoundFenced,
   kPrepareAccepted,
   kPrepareLate,
+  kRehearsed,  // A dry run: what the move would write has been rendered.
   kStandbyVoided,
   kCancelled,
   kPowerFree,  // The old site acknowledged its fence, both promises ended, or it was asserted off.
@@ -244,7 +245,7 @@ enum class Trigger {
   kRestored,  // State of this monitor that is older than what an agent knows.
   kDisowned,  // An agent knows more than we do: restored state, or another reign.
 };
-inline constexpr int kTriggers = 19;
+inline constexpr int kTriggers = 20;
 const char* to_string(Trigger trigger);
 
 struct Transition {

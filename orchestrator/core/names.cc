@@ -28,11 +28,26 @@ constexpr std::array<const char*, 5> kStepWords{"waiting", "running", "done", "f
 constexpr std::array<const char*, 3> kMoveWords{"failover", "adopt", "recrown"};
 constexpr std::array<const char*, kOrderKinds> kOrderWords{"adopt",   "prepare", "fence",
                                                            "promote", "follow",  "void"};
-constexpr std::array<const char*, kTriggers> kTriggerWords{
-    "adoptable",          "primary-doubted",       "primary-up",     "primary-down", "found-fenced",
-    "prepare-accepted",   "prepare-late",          "standby-voided", "cancelled",    "power-free",
-    "promoted",           "promotion-late",        "serves",         "agreed",       "verify-late",
-    "voided-after-fence", "cancelled-after-fence", "restored",       "disowned"};
+constexpr std::array<const char*, kTriggers> kTriggerWords{"adoptable",
+                                                           "primary-doubted",
+                                                           "primary-up",
+                                                           "primary-down",
+                                                           "found-fenced",
+                                                           "prepare-accepted",
+                                                           "prepare-late",
+                                                           "rehearsed",
+                                                           "standby-voided",
+                                                           "cancelled",
+                                                           "power-free",
+                                                           "promoted",
+                                                           "promotion-late",
+                                                           "serves",
+                                                           "agreed",
+                                                           "verify-late",
+                                                           "voided-after-fence",
+                                                           "cancelled-after-fence",
+                                                           "restored",
+                                                           "disowned"};
 
 }  // namespace
 

@@ -72,7 +72,8 @@ void order_promotion(Turn& turn, Move& move) {
 }
 
 void order_move(Turn& turn) {
-  if (!turn.s.move || !turn.policy.agents) return;
+  // What a dry run renders, it renders on the order to prepare, agents or none.
+  if (!turn.s.move || (!turn.policy.agents && !turn.policy.dry)) return;
   Move& move = *turn.s.move;
   switch (turn.s.phase) {
     case Phase::kPreparing: send(turn, order_of(turn, move, move.to, OrderKind::kPrepare)); break;

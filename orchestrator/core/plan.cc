@@ -45,6 +45,8 @@ constexpr std::array kRows{
                "cancelled before the old site was fenced"},
     Transition{Phase::kPreparing, Trigger::kPrimaryUp, Phase::kSteady, "primary-came-back",
                "the site in power answers again before it was fenced"},
+    Transition{Phase::kPreparing, Trigger::kRehearsed, Phase::kSteady, "rehearsed",
+               "a dry run: the move was rendered and nothing was sent"},
     Transition{Phase::kPreparing, Trigger::kPrepareLate, Phase::kSteady, "prepare-late",
                "the standby did not accept within 5 s"},
     Transition{Phase::kFencing, Trigger::kRestored, Phase::kUnadopted, "disowned-fencing",
@@ -94,6 +96,7 @@ bool primary_is(Turn& turn, SiteVerdict wanted) {
 
 bool prepare_accepted(Turn& turn) {
   const Move& move = *turn.s.move;
+  if (turn.policy.dry) return false;
   if (!turn.policy.agents) return true;
   const AgentView& standby = turn.agent(move.to);
   return standby.prepared == move.reign && standby.prepared_move == move.id;
@@ -161,7 +164,7 @@ bool disowned(Turn& turn) {
 }
 
 bool found_fenced(Turn& turn) {
-  if (!turn.policy.agents || !turn.s.has_primary() || turn.s.move) return false;
+  if (turn.policy.dry || !turn.policy.agents || !turn.s.has_primary() || turn.s.move) return false;
   const int other = turn.s.other(turn.s.primary);
   if (!turn.fresh_agent(turn.s.primary) || !turn.fresh_agent(other)) return false;
   const AgentView& own = turn.agent(turn.s.primary);
@@ -312,7 +315,7 @@ bool holds(Trigger trigger, Turn& turn) {
   const Duration in_phase = turn.now - turn.s.phase_since;
   switch (trigger) {
     case Trigger::kAdoptable:
-      return !turn.s.move && !turn.s.restored && turn.s.issued == 0 &&
+      return !turn.s.move && !turn.s.restored && turn.s.issued == 0 && !turn.policy.dry &&
              adoption(turn.policy, turn.s, turn.now).site >= 0;
     case Trigger::kPrimaryDoubted:
       return primary_is(turn, SiteVerdict::kSuspect) || primary_is(turn, SiteVerdict::kDown);
@@ -324,6 +327,8 @@ bool holds(Trigger trigger, Turn& turn) {
     case Trigger::kPrepareAccepted: return prepare_accepted(turn);
     // Once a fence has left there is no way back to where it began: it is asked for on and on.
     case Trigger::kPrepareLate: return in_phase >= kPrepareWithin && !turn.s.move->fence_left;
+    case Trigger::kRehearsed:
+      return turn.policy.dry && !turn.pace(turn.s.move->to, OrderKind::kPrepare).problem.empty();
     case Trigger::kVoidedAfterFence: return standby_voided(turn) && turn.s.move->fence_left;
     case Trigger::kStandbyVoided: return standby_voided(turn);
     case Trigger::kCancelledAfterFence:
@@ -369,7 +374,8 @@ void take(const Transition& row, Turn& turn) {
   if (is(row, "done")) finish(turn, true);
   if (is(row, "partial")) finish(turn, false);
   if (from == Phase::kPreparing && row.to == Phase::kSteady) {
-    const bool refused = row.on == Trigger::kPrepareLate || row.on == Trigger::kStandbyVoided;
+    const bool refused = row.on == Trigger::kPrepareLate || row.on == Trigger::kRehearsed ||
+                         row.on == Trigger::kStandbyVoided;
     if (refused && turn.s.move->automatic) {
       give_up_preparing(turn, row.why);
     } else {

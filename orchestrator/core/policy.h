@@ -48,6 +48,9 @@ struct ServicePolicy {
   int max_moves_per_day = 4;
   bool unfenced_allowed = false;
   bool publish_first = true;
+  // Nothing is done: a move ends where it would begin, rendered, and no other begins until
+  // something has changed.
+  bool dry = false;
 
   // How often agents are polled.
   Duration poll_interval() const { return lease / 6; }

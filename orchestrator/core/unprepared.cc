@@ -40,7 +40,7 @@ Duration pause_after(int attempts, std::uint32_t jitter) {
 
 void alarm(Turn& turn, const std::string& standby) {
   Unprepared& known = turn.s.unprepared;
-  if (known.alarmed || turn.now - known.since < kAlarmAfter) return;
+  if (turn.policy.dry || known.alarmed || turn.now - known.since < kAlarmAfter) return;
   known.alarmed = true;
   const std::string text = fmt::format(
       "{}: {} is down, and {} has not let itself be prepared for {} ({} attempts): {}; "
@@ -68,12 +68,14 @@ void give_up_preparing(Turn& turn, const std::string& why) {
   if (known.attempts == 0) known.since = turn.now;
   known.attempts = std::min(known.attempts + 1, 1'000'000);
   known.last = turn.now;
-  known.next = turn.now + pause_after(known.attempts, turn.event.fresh.jitter);
+  known.next = turn.policy.dry ? Instant::never()
+                               : turn.now + pause_after(known.attempts, turn.event.fresh.jitter);
   known.reported = turn.agent(to).prepare_refusal;
   const std::string plain = without_numbers(known.reason);
   const bool news = !known.told.contains(plain) && known.told.size() < kToldMost;
   if (news) known.told.insert(plain);
-  end_move(turn, "voided", said.empty() ? why : why + ": " + said, news);
+  const bool plain_why = said.empty() || turn.policy.dry;
+  end_move(turn, "voided", plain_why ? why : why + ": " + said, news);
   alarm(turn, turn.name(to));
 }
 
@@ -101,6 +103,11 @@ Gate prepare_gate(const ServicePolicy& policy, const ServiceState& state, Instan
       policy.sites.at(static_cast<std::size_t>(state.other(state.primary))).name;
   const std::string so_far = fmt::format("{} was asked {} time{} in vain: {}", site, known.attempts,
                                          known.attempts == 1 ? "" : "s", known.reason);
+  if (policy.dry) {
+    gate.open = false;
+    gate.reason = "a dry run: the move was rendered, and is again when something has changed";
+    return gate;
+  }
   gate.open = known.next <= now;
   gate.value = gate.open ? "now" : say(known.next - now);
   gate.age_s = seconds(now - known.last);

@@ -130,7 +130,7 @@ std::string summary(const ServiceSnapshot& shot) {
 // Until a standby that refused to be prepared is asked again; null when none did.
 Json next_attempt(const ServiceSnapshot& shot) {
   const Unprepared& known = shot.state.unprepared;
-  if (known.attempts == 0) return Json();
+  if (known.attempts == 0 || known.next == Instant::never()) return Json();
   return Json(std::max(0.0, seconds(known.next - shot.at)));
 }
 

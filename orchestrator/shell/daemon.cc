@@ -165,6 +165,7 @@ Result<void> Daemon::make_outside() {
   for (const ServiceSettings& service : config_.services) {
     ServiceOutside outside;
     outside.policy = policy_of(config_, service);
+    outside.policy.dry = dry_run_;
     for (const RecordSettings& record : service.records) {
       outside.publishers.push_back(
           std::make_unique<Publisher>(service, record, *seats_.at(record.provider)));

@@ -258,20 +258,29 @@ void DryExecutor::start(const std::string& service, const Command& command) {
   }
   const auto* order = std::get_if<SendOrder>(&command);
   if (order == nullptr || order->kind != OrderKind::kPrepare) return;
-  // The move would begin here: all of it is rendered at once, on a lane, and then it runs out.
-  const SendOrder first = *order;
-  asking_lane(service).give([this, service, first] {
-    for (const RenderedStep& step : rehearse(service, 1 - first.site, first.site, first.reign)) {
-      for (const std::string& text : step.writes) {
-        log(LogLevel::kNotice, "dry-run-write",
-            {{"service", service}, {"step", step.step}, {"text", text}});
-      }
-      if (!step.problem.empty()) {
-        log(LogLevel::kNotice, "dry-run-problem",
-            {{"service", service}, {"step", step.step}, {"problem", step.problem}});
-      }
+  std::string& rendered = rendered_[service];
+  if (rendered == order->move) return;
+  rendered = order->move;
+  // The move would begin here: all of it is rendered at once, on a lane, and then it ends.
+  asking_lane(service).give([this, service, first = *order] { render(service, first); });
+}
+
+void DryExecutor::render(const std::string& service, const SendOrder& first) {
+  for (const RenderedStep& step : rehearse(service, 1 - first.site, first.site, first.reign)) {
+    for (const std::string& text : step.writes) {
+      log(LogLevel::kNotice, "dry-run-write",
+          {{"service", service}, {"step", step.step}, {"text", text}});
     }
-  });
+    if (!step.problem.empty()) {
+      log(LogLevel::kNotice, "dry-run-problem",
+          {{"service", service}, {"step", step.step}, {"problem", step.problem}});
+    }
+  }
+  OrderAnswered answered;
+  answered.site = first.site;
+  answered.kind = first.kind;
+  answered.reason = "rendered, not sent";
+  tell(service, answered);
 }
 
 }  // namespace pointsman

@@ -67,6 +67,9 @@ class RealExecutor : public Executor {
   void on_lane(Lane& lane, const std::string& service, const Command& command);
   Lane& agent_lane(const std::string& service, int site);
   Lane& asking_lane(const std::string& service);
+  void tell(const std::string& service, decltype(Event::what) what) {
+    sink_(service, std::move(what));
+  }
 
  private:
   void send(const std::string& service, const SendOrder& order);
@@ -87,11 +90,16 @@ class RealExecutor : public Executor {
   std::map<std::string, std::unique_ptr<Lane>> lanes_;  // Made in the constructor.
 };
 
-// Reads for real; every write is rendered to the log and none is sent.
+// Reads for real; every write is rendered to the log, once a move, and none is sent.
 class DryExecutor final : public RealExecutor {
  public:
   using RealExecutor::RealExecutor;
   void start(const std::string& service, const Command& command) override;
+
+ private:
+  void render(const std::string& service, const SendOrder& first);
+
+  std::map<std::string, std::string> rendered_;  // Service -> move; the loop's thread alone.
 };
 
 }  // namespace pointsman

@@ -97,7 +97,9 @@ Result<void> Daemon::take_over(const MonitorConfig& fresh) {
         book.set_witness(service.name, witness.targets, witness.version);
       });
     }
-    loop_->set_policy(policy_of(merged, service), probes_differ);
+    ServicePolicy policy = policy_of(merged, service);
+    policy.dry = dry_run_;
+    loop_->set_policy(policy, probes_differ);
   }
   if (web_api_ && merged.web) web_api_->set_tokens(merged.web->tokens);
   config_ = merged;

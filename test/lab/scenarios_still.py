@@ -327,9 +327,11 @@ def dry_daemon(binaries):
         wait_until("status", 15, lab.status, every=0.2)
         time.sleep(5)
         lab.a.kill_http()
-        time.sleep(12)
+        time.sleep(20)
         unchanged(outcome, before, lab.snapshot())
         told = (lab.monitor.folder / "pointsmand.log").read_text()
+        renderings = len(re.findall("dry-run-write.*update add api.example.test", told))
+        outcome.must(renderings == 1, f"the move was rendered {renderings} times")
         for word in ("update add api.example.test. 60 A 198.51.100.20", "prepare", "fence"):
             outcome.must(word in told, f"the dry daemon does not show: {word}")
         outcome.must(lab.bind.secret not in told, "the dry daemon shows the key")

@@ -76,6 +76,7 @@ class Stage {
     for (const std::string& word : words) {
       if (word == "no-agents") policy_.agents = false, policy_.quorum = 1;
       if (word == "promote-first") policy_.publish_first = false;
+      if (word == "dry") policy_.dry = true;
       if (word == "propose") policy_.mode = Mode::kPropose;
       if (word == "quorum=1") policy_.quorum = 1;
     }
