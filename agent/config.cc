@@ -1,12 +1,14 @@
 #include "agent/config.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <map>
 #include <utility>
 
 #include "base/address.h"
+#include "base/certificate.h"
 #include "base/file.h"
 #include "base/secret_file.h"
 
@@ -269,6 +271,22 @@ void read_service(ConfigTable table, Reading& reading) {
   reading.config.services.push_back(std::move(service));
 }
 
+// Peers and monitors know this agent by its certificate alone: under another name than `site` they
+// would refuse it, each in words of its own.
+void check_identity(ConfigTable agent, ConfigTable& tls, const AgentConfig& config) {
+  if (config.site.empty() || config.tls.cert_file.empty()) return;
+  const auto names = certificate_names(config.tls.cert_file);
+  if (!names) {
+    tls.complain("cert", "a certificate in PEM form", names.error().message);
+  } else if (std::find(names->begin(), names->end(), config.site) == names->end()) {
+    agent.complain("site",
+                   fmt::format("a name that {} carries: {}", config.tls.cert_file,
+                               names->empty() ? "it carries no DNS name at all"
+                                              : fmt::format("\"{}\"", fmt::join(*names, "\", \""))),
+                   "our certificate is that of another name");
+  }
+}
+
 void read_agent(ConfigTable table, AgentConfig& config) {
   if (!table.present()) {
     table.complain("", "[agent]", "the section is missing");
@@ -310,6 +328,7 @@ ConfigOutcome<AgentConfig> read_agent_config(const std::string& path) {
     reading.config.tls.ca_file = pem_of(tls, "ca", path, false);
     reading.config.tls.cert_file = pem_of(tls, "cert", path, false);
     reading.config.tls.key_file = pem_of(tls, "key", path, true);
+    check_identity(root.table("agent"), tls, reading.config);
     tls.finish();
   } else {
     root.complain("tls", "[tls] with ca, cert and key (made by `pointsman certs`)", "is missing");

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/certificate.h"
 #include "base/log.h"
 
 namespace pointsman {
@@ -61,8 +62,18 @@ void AgentServer::stop() {
   control_.stop();
 }
 
+// Under another name monitors and the peer would refuse us.
+Result<void> AgentServer::identity_holds() const {
+  const auto names = certificate_names(config_.tls.cert_file);
+  if (!names) return names.error();
+  if (names_hold(*names, config_.site)) return {};
+  return {ErrorCode::kInvalid,
+          config_.tls.cert_file + " does not carry the name of this site, " + config_.site};
+}
+
 void AgentServer::reload_tls() {
-  const auto loaded = public_.reload_tls();
+  auto loaded = identity_holds();
+  if (loaded) loaded = public_.reload_tls();
   log(loaded ? LogLevel::kNotice : LogLevel::kError,
       loaded ? "certificates-loaded" : "certificates-refused",
       {{"reason", loaded ? "" : loaded.error().message}});

@@ -29,6 +29,7 @@ class AgentServer {
   HttpReply order(const HttpCall& call);
   HttpReply version() const;
   HttpReply status();
+  Result<void> identity_holds() const;
   bool is_monitor(const HttpCall& call, const std::string& name) const;
   ServiceRunner* find(const std::string& service) const;
 

@@ -141,6 +141,18 @@ bool is_refused_certificate(std::string_view told) {
   return false;
 }
 
+// What the far side says of our certificate, without the library's own numbers; "" when it says
+// nothing of it. "OpenSSL SSL_read: error:0A000418:SSL routines::tlsv1 alert unknown ca, errno 0".
+std::string refusal_of_certificate(const TlsIdentity& tls, std::string_view told) {
+  if (!is_refused_certificate(told)) return "";
+  const std::size_t alert = told.find(" alert ") + std::string_view(" alert ").size();
+  const std::string_view reason = told.substr(alert, told.find(',', alert) - alert);
+  return fmt::format(
+      "the far side refuses {}: {}",
+      tls.cert_file.empty() ? "us without a certificate" : "our certificate " + tls.cert_file,
+      reason);
+}
+
 ErrorCode code_of(CURLcode failed, const Exchange& exchange, std::string_view told) {
   const ErrorCode lost = exchange.sends > 0 ? ErrorCode::kTimeout : ErrorCode::kUnavailable;
   const bool silent = exchange.answer.headers.empty() && exchange.head_bytes == 0;
@@ -309,7 +321,10 @@ Result<HttpAnswer> HttpClient::exchange(const HttpRequest& request, Duration wit
                                         ? std::string_view(exchange.complaint)
                                     : told[0] != '\0' ? std::string_view(told.data())
                                                       : curl_easy_strerror(ended);
-    return {code_of(ended, exchange, detail), fmt::format("{}: {}", who, detail)};
+    const ErrorCode code = code_of(ended, exchange, detail);
+    const std::string refusal = refusal_of_certificate(impl_->tls, detail);
+    const bool plain = code == ErrorCode::kRefused && !refusal.empty();
+    return {code, fmt::format("{}: {}", who, plain ? std::string_view(refusal) : detail)};
   }
   long status = 0;
   curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);

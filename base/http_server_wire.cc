@@ -3,7 +3,6 @@
 #include <fmt/core.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
-#include <openssl/x509v3.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -14,8 +13,8 @@
 #include <cstring>
 #include <utility>
 
+#include "base/certificate.h"
 #include "base/clock.h"
-#include "base/text.h"
 
 namespace pointsman {
 namespace {
@@ -158,20 +157,8 @@ Result<void> Wire::handshake(Instant deadline) {
 }
 
 std::vector<std::string> Wire::peer_names() const {
-  std::vector<std::string> names;
   X509* certificate = ssl_ == nullptr ? nullptr : SSL_get1_peer_certificate(ssl_);
-  if (certificate == nullptr) return names;
-  auto* subjects = static_cast<GENERAL_NAMES*>(
-      X509_get_ext_d2i(certificate, NID_subject_alt_name, nullptr, nullptr));
-  for (int i = 0; i < sk_GENERAL_NAME_num(subjects); ++i) {
-    const GENERAL_NAME* subject = sk_GENERAL_NAME_value(subjects, i);
-    if (subject->type != GEN_DNS) continue;
-    const std::string name(reinterpret_cast<const char*>(ASN1_STRING_get0_data(subject->d.dNSName)),
-                           static_cast<std::size_t>(ASN1_STRING_length(subject->d.dNSName)));
-    // "hz\0.evil" must not read as "hz".
-    if (name.find('\0') == std::string::npos) names.push_back(lowered(name));
-  }
-  GENERAL_NAMES_free(subjects);
+  std::vector<std::string> names = certificate_names(certificate);
   X509_free(certificate);
   return names;
 }

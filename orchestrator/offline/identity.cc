@@ -4,6 +4,7 @@
 
 #include <ctime>
 
+#include "base/certificate.h"
 #include "orchestrator/offline/certs.h"
 #include "orchestrator/offline/x509.h"
 
@@ -16,21 +17,6 @@ struct FreeStore {
 struct FreeContext {
   void operator()(X509_STORE_CTX* context) const { X509_STORE_CTX_free(context); }
 };
-
-std::vector<std::string> dns_names(X509* certificate) {
-  std::vector<std::string> names;
-  auto* all = static_cast<GENERAL_NAMES*>(
-      X509_get_ext_d2i(certificate, NID_subject_alt_name, nullptr, nullptr));
-  for (int i = 0; i < sk_GENERAL_NAME_num(all); ++i) {
-    const GENERAL_NAME* name = sk_GENERAL_NAME_value(all, i);
-    if (name->type != GEN_DNS) continue;
-    const auto* bytes = ASN1_STRING_get0_data(name->d.dNSName);
-    names.emplace_back(reinterpret_cast<const char*>(bytes),
-                       static_cast<std::size_t>(ASN1_STRING_length(name->d.dNSName)));
-  }
-  GENERAL_NAMES_free(all);
-  return names;
-}
 
 std::string written_time(const ASN1_TIME* time) {
   std::tm tm{};
@@ -46,7 +32,7 @@ Result<IdentityFacts> read_identity(const std::string& file) {
   if (!certificate) return certificate.error();
   X509* held = certificate->get();
   IdentityFacts facts;
-  facts.names = dns_names(held);
+  facts.names = certificate_names(held);
   facts.not_after = written_time(X509_get0_notAfter(held));
   int days = 0;
   int rest = 0;

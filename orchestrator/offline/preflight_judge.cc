@@ -33,7 +33,7 @@ struct Hint {
 };
 // From the particular to the general.
 constexpr std::array<Hint, 9> kHints{{
-    {"has expired", "its certificate has expired; `pointsman certs issue NAME --force` renews it"},
+    {"has expired", "its certificate has expired; `pointsman certs issue --renew NAME` renews it"},
     {"not yet valid", "its certificate begins in the future: one of the two clocks is wrong"},
     {"ostname mismatch",
      "its certificate is that of another name: are the URLs of the two sites exchanged?"},
@@ -42,7 +42,8 @@ constexpr std::array<Hint, 9> kHints{{
     {"self-signed", "its certificate is of another authority than our ca.pem"},
     {"local issuer", "its certificate is of another authority than our ca.pem"},
     {"wrong version number", "something that does not speak TLS listens there"},
-    {"alert", "the agent refused our certificate: is its ca.pem ours, and ours not expired?"},
+    {"the far side refuses",
+     "the agent refused our certificate: is its ca.pem ours, and ours not expired?"},
     {"certificate", "the certificates do not fit; were both made by one `pointsman certs init`?"},
 }};
 
