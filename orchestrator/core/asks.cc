@@ -38,11 +38,18 @@ OperatorAnswer fail_over(Turn& turn, const OperatorAsked& asked) {
   return done("failover to " + turn.name(to) + " has begun", turn.s.move->id);
 }
 
+// The agent of the site in power answers and does not hold our reign: its state was lost.
+bool reign_is_lost(Turn& turn) {
+  return turn.policy.agents && turn.s.has_primary() && !turn.s.move &&
+         turn.fresh_agent(turn.s.primary) &&
+         turn.agent(turn.s.primary).reign.epoch < turn.s.reign.epoch;
+}
+
 OperatorAnswer adopt(Turn& turn, const OperatorAsked& asked) {
   // An adoption that does not come to its end, or any move that is stuck, ends by a person's word.
   const bool adopting = turn.s.move && turn.s.move->kind == MoveKind::kAdopt &&
                         (turn.s.phase == Phase::kUnadopted || turn.s.phase == Phase::kPromoting);
-  const bool anew = adopting || turn.s.phase == Phase::kStuck;
+  const bool anew = adopting || turn.s.phase == Phase::kStuck || reign_is_lost(turn);
   if (turn.s.move && !anew) return refused("state", "a move is on already: " + turn.s.move->id);
   if (turn.s.phase != Phase::kUnadopted && !anew) {
     return refused("adopted", turn.name(turn.s.primary) + " is in power already");
@@ -67,7 +74,9 @@ OperatorAnswer adopt(Turn& turn, const OperatorAsked& asked) {
   for (const char* name : {"fence", "promote", "verify"}) {
     move.steps.push_back({name, {}, {}, {}, ""});
   }
-  const bool reigned = anew || turn.agent(other).highest != 0 || turn.agent(other).writable;
+  // A site that was not heard in this run may have reigned: it is fenced when it comes back.
+  const bool reigned = anew || !turn.view(other).agent_heard || turn.agent(other).highest != 0 ||
+                       turn.agent(other).writable;
   if (anew) {
     end_move(turn, "voided", "ordered anew by " + asked.actor);
     turn.enter(Phase::kUnadopted);
@@ -113,7 +122,7 @@ OperatorAnswer cancel(Turn& turn, const OperatorAsked& asked) {
 OperatorAnswer pause(Turn& turn, const OperatorAsked& asked) {
   const std::string reason =
       asked.reason.empty() && turn.s.hold.on ? turn.s.hold.reason : asked.reason;
-  turn.s.hold = {true, reason, asked.actor, std::nullopt};
+  turn.s.hold = {true, reason, asked.actor, std::nullopt, asked.lasting};
   if (asked.lasting) turn.s.hold.until = turn.now + *asked.lasting;
   return done(turn.policy.name + " is paused: nothing moves by itself" +
               (asked.lasting ? " for " + say(*asked.lasting) : ""));

@@ -109,14 +109,16 @@ void fold_one(Turn& turn, const RecordRead& read) {
   const auto index = static_cast<std::size_t>(read.record);
   if (index >= turn.s.records.size()) return;
   RecordView& view = turn.s.records[index];
+  view.in_flight = false;
   view.readable = read.readable;
   view.problem = read.problem;
   if (!read.readable) {
     view.read = view.read || turn.now - turn.s.phase_since > 10s;
     return;
   }
-  const bool news = view.read && view.site != read.site && turn.s.phase == Phase::kSteady &&
-                    !turn.s.publish && read.site != turn.s.primary;
+  const bool ours = !turn.s.publish || turn.s.publish->records.at(index).accepted;
+  const bool news = view.read && view.site != read.site && turn.s.phase == Phase::kSteady && ours &&
+                    read.site != turn.s.primary;
   // What a dry run would write there is another thing now.
   if (turn.policy.dry && view.values != read.values) forget_attempts(turn.s.unprepared);
   view.read = true;
@@ -189,7 +191,6 @@ void fold_one(Turn& turn, const ProviderJudged& judged) {
   turn.s.records[index].provider_problem = judged.problem;
 }
 
-void fold_one(Turn& turn, const SurroundingsSeen& seen) { turn.s.around = seen.around; }
 void fold_one(Turn& turn, const PolicyChanged& changed) {
   forget_attempts(turn.s.unprepared);
   if (!changed.probes_differ) return;
@@ -204,6 +205,7 @@ void fold_one(Turn&, const OperatorAsked&) {}
 
 void fold(Turn& turn) {
   turn.s.promise_end = turn.event.promise_end;
+  turn.s.around = turn.event.around;
   std::visit([&](const auto& what) { fold_one(turn, what); }, turn.event.what);
 
   while (!turn.s.automatic_moves.empty() && turn.now - turn.s.automatic_moves.front() > 24h) {

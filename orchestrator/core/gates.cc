@@ -9,6 +9,8 @@
 namespace pointsman {
 namespace {
 
+constexpr Duration kReadingMost = 10min;  // An older reading of a record says nothing.
+
 // What every gate looks at.
 struct Look {
   const ServicePolicy& policy;
@@ -40,7 +42,9 @@ Gate adopted_gate(const Look& look) {
     const AgentView& agent = look.view(look.from()).agent;
     if (look.view(look.from()).agent_heard && agent.reign.epoch < look.s.reign.epoch) {
       return shut("adopted", "the agent of " + look.name(look.from()) +
-                                 " has not accepted the present reign yet");
+                                 " does not hold the present reign; if its state was lost, "
+                                 "`pointsman adopt " +
+                                 look.policy.name + " --primary SITE` says who is in power");
     }
   }
   return open("adopted", look.name(look.from()) + " is in power by reign " +
@@ -271,8 +275,12 @@ Gate record_gate(const Look& look) {
   for (const RecordView& record : look.s.records) {
     const double age = look.age(record.at);
     if (!record.read) return shut("record", "the record has not been read yet");
-    if (!record.readable && look.now - record.at > 10min) {
-      return shut("record", "the record cannot be read: " + record.problem, "unreadable", age);
+    if (look.now - record.at > kReadingMost) {
+      const std::string why = record.readable ? "no reading has ended since" : record.problem;
+      const std::string last = record.at == Instant{0} ? "the record was never read"
+                                                       : "the record was last read " +
+                                                             say(look.now - record.at) + " ago";
+      return shut("record", last + ": " + why, "unreadable", age);
     }
     if (record.site < 0) {
       return shut("record",

@@ -45,6 +45,32 @@ void tell_dry_adoption(Turn& turn) {
                 " as the site in power, and watch it from then on");
 }
 
+// Both agents answer us and not each other: nothing moves for it, but the standby no longer vouches
+// and does not see the primary for us.
+void watch_link(Turn& turn) {
+  if (!turn.policy.agents || !turn.s.has_primary()) return;
+  const int standby = turn.s.other(turn.s.primary);
+  if (turn.s.phase != Phase::kSteady || !turn.fresh_agent(standby) ||
+      !turn.fresh_agent(turn.s.primary) || turn.agent(standby).role != SiteRole::kStandby) {
+    turn.s.apart_since = Instant{0};
+    return;
+  }
+  if (turn.agent(standby).peer_answers) {
+    turn.s.apart_since = Instant{0};
+  } else if (turn.s.apart_since == Instant{0}) {
+    turn.s.apart_since = turn.now;
+  }
+  const bool apart =
+      turn.s.apart_since != Instant{0} && turn.now - turn.s.apart_since > 3 * turn.policy.lease;
+  if (apart == turn.s.apart || (!apart && turn.s.apart_since != Instant{0})) return;
+  turn.s.apart = apart;
+  const std::string pair = turn.name(standby) + " and " + turn.name(turn.s.primary);
+  turn.tell(NoticeLevel::kWarning, apart ? "sites-apart" : "sites-joined",
+            turn.policy.name + ": the agents of " + pair +
+                (apart ? " do not reach each other; both answer this monitor, and nothing moves"
+                       : " reach each other again"));
+}
+
 Duration wake_after(const Turn& turn) {
   switch (turn.s.phase) {
     case Phase::kUnadopted:
@@ -66,6 +92,7 @@ Decision step(const ServicePolicy& policy, ServiceState state, const Event& even
   }
   propose(turn);
   tell_dry_adoption(turn);
+  watch_link(turn);
   order_what_is_due(turn);
   out.vouch = wish(turn);
   out.hurry = turn.s.phase != Phase::kSteady && turn.s.phase != Phase::kUnadopted;
@@ -86,7 +113,6 @@ ServiceState begin(const ServicePolicy& policy, std::optional<ServiceState> save
   s.records.assign(static_cast<std::size_t>(policy.records), RecordView{});
   s.phase_since = now;
   s.pace = {};
-  s.record_asked = Instant{0};
   s.refusal.clear();
   // Timers restart in full: whatever was counted from before counts from now.
   for (Instant& at : s.automatic_moves) at = now;
@@ -98,7 +124,7 @@ ServiceState begin(const ServicePolicy& policy, std::optional<ServiceState> save
       record.next = now;
     }
   }
-  if (s.hold.until) s.hold.until = std::min(*s.hold.until, now + 24h);
+  if (s.hold.lasting) s.hold.until = now + *s.hold.lasting;
   return s;
 }
 

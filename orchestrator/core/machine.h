@@ -76,9 +76,6 @@ struct ProviderJudged {
   bool well = true;
   std::string problem;
 };
-struct SurroundingsSeen {
-  Surroundings around;
-};
 struct PolicyChanged {  // The caller steps with the new policy from now on.
   ServicePolicy policy;
   bool probes_differ = false;  // What was seen by the former ones says nothing about these.
@@ -105,10 +102,10 @@ struct FreshIds {
 
 struct Event {
   std::variant<Tick, ProbeSeen, ProbeDoubted, AgentHeard, AgentSilent, OrderAnswered, RecordRead,
-               PublishAnswered, AuthoritiesAnswered, ProviderJudged, SurroundingsSeen,
-               PolicyChanged, OperatorAsked>
+               PublishAnswered, AuthoritiesAnswered, ProviderJudged, PolicyChanged, OperatorAsked>
       what;
   FreshIds fresh;
+  Surroundings around;                        // As of now, never older: the breaker rests on it.
   std::array<Instant, kSites> promise_end{};  // What the voucher owes each site now.
   std::uint64_t counter = 0;                  // The state counter of this monitor.
 };

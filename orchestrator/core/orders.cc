@@ -129,32 +129,41 @@ void order_fence(Turn& turn) {
   send(turn, std::move(order));
 }
 
-void order_records(Turn& turn) {
-  if (turn.s.publish) {
-    PublishJob& job = *turn.s.publish;
-    for (std::size_t k = 0; k < job.records.size(); ++k) {
-      RecordProgress& record = job.records[k];
-      if (record.agreed) continue;
-      if (record.in_flight && turn.now - record.next < kFlightMost) continue;
-      if (!record.in_flight && record.next > turn.now) continue;
-      record.in_flight = true;
-      record.next = turn.now;
-      record.attempts = std::min(record.attempts + 1, 1'000'000);
-      const int index = static_cast<int>(k);
-      if (record.accepted) {
-        turn.out.commands.emplace_back(AskAuthorities{index, job.to, job.move});
-      } else {
-        turn.out.commands.emplace_back(PublishRecord{index, job.to, job.reign, job.move});
-      }
+void order_publication(Turn& turn) {
+  if (!turn.s.publish) return;
+  PublishJob& job = *turn.s.publish;
+  for (std::size_t k = 0; k < job.records.size(); ++k) {
+    RecordProgress& record = job.records[k];
+    if (record.agreed) continue;
+    if (record.in_flight && turn.now - record.next < kFlightMost) continue;
+    if (!record.in_flight && record.next > turn.now) continue;
+    record.in_flight = true;
+    record.next = turn.now;
+    record.attempts = std::min(record.attempts + 1, 1'000'000);
+    const int index = static_cast<int>(k);
+    if (record.accepted) {
+      turn.out.commands.emplace_back(AskAuthorities{index, job.to, job.move});
+    } else {
+      turn.out.commands.emplace_back(PublishRecord{index, job.to, job.reign, job.move});
     }
-    if (job.agreed() && !turn.s.move) turn.s.publish.reset();
-    return;
   }
+  if (job.agreed() && !turn.s.move) turn.s.publish.reset();
+}
+
+// What stands there is read again and again, also while a publication waits for a server that is
+// away: somebody may have been here since the provider accepted it.
+void order_readings(Turn& turn) {
   const bool hasty = turn.s.phase == Phase::kUnadopted || turn.s.phase == Phase::kSuspect;
   const Duration every = hasty ? Duration(2s) : kReadEvery;
-  if (turn.s.record_asked != Instant{0} && turn.now - turn.s.record_asked < every) return;
-  turn.s.record_asked = turn.now;
-  for (int k = 0; k < turn.policy.records; ++k) turn.out.commands.emplace_back(ReadRecord{k});
+  for (std::size_t k = 0; k < turn.s.records.size(); ++k) {
+    RecordView& record = turn.s.records[k];
+    if (turn.s.publish && !turn.s.publish->records.at(k).accepted) continue;
+    const Duration since = turn.now - record.asked;
+    if (record.asked != Instant{0} && since < (record.in_flight ? kFlightMost : every)) continue;
+    record.asked = turn.now;
+    record.in_flight = true;
+    turn.out.commands.emplace_back(ReadRecord{static_cast<int>(k)});
+  }
 }
 
 // Since when the other site is no eligible target; lone leases rest on it.
@@ -216,7 +225,8 @@ void order_what_is_due(Turn& turn) {
   order_newcomer(turn);
   order_void(turn);
   order_fence(turn);
-  order_records(turn);
+  order_publication(turn);
+  order_readings(turn);
 }
 
 }  // namespace pointsman

@@ -321,7 +321,8 @@ bool holds(Trigger trigger, Turn& turn) {
       return primary_is(turn, SiteVerdict::kSuspect) || primary_is(turn, SiteVerdict::kDown);
     case Trigger::kPrimaryUp:
       return primary_is(turn, SiteVerdict::kUp) &&
-             (turn.s.phase != Phase::kPreparing || turn.s.move->automatic);
+             (turn.s.phase != Phase::kPreparing ||
+              (turn.s.move->automatic && !turn.s.move->fence_left));
     case Trigger::kPrimaryDown: return may_fail_over(turn);
     case Trigger::kFoundFenced: return found_fenced(turn);
     case Trigger::kPrepareAccepted: return prepare_accepted(turn);
@@ -392,7 +393,9 @@ void take(const Transition& row, Turn& turn) {
     turn.s.unprepared = {};
     turn.s.proposed = false;
   }
-  if (is(row, "suspect")) turn.s.record_asked = Instant{0};
+  if (is(row, "suspect")) {
+    for (RecordView& record : turn.s.records) record.asked = Instant{0};
+  }
   if (row.to == Phase::kUnadopted) {
     // What an older state had begun is no longer ours to finish, neither at the agents nor in DNS.
     end_move(turn, "failed", row.why);

@@ -125,11 +125,13 @@ struct SiteView {
 
 // What was last read of one record.
 struct RecordView {
-  bool read = false;      // Ever, in this run.
-  bool readable = false;  // The last reading succeeded.
-  Instant at{0};          // Of the last sound reading.
-  int site = -1;          // Whose values stand there; -1: of no site.
-  std::string values;     // As text, for people.
+  bool read = false;       // Ever, in this run.
+  bool readable = false;   // The last reading succeeded.
+  Instant at{0};           // Of the last sound reading.
+  Instant asked{0};        // When a reading was last asked for;
+  bool in_flight = false;  // its end was not told yet.
+  int site = -1;           // Whose values stand there; -1: of no site.
+  std::string values;      // As text, for people.
   std::string problem;
   bool provider_well = true;  // The last pre-flight did not fail for good.
   std::string provider_problem;
@@ -221,6 +223,7 @@ struct Hold {
   std::string reason;
   std::string actor;
   std::optional<Instant> until;
+  std::optional<Duration> lasting;  // As asked: after a restart it counts from the restart.
 };
 
 // Pacing of one kind of order to one site.
@@ -251,7 +254,6 @@ struct Surroundings {
   bool references_set = false;
   Instant reference_pass{0};  // Start of the latest probe of a neutral reference that passed.
   bool loop_late = false;
-  Instant loop_late_until{0};
   bool all_failed = false;  // Every site of every service at once.
   int others_moving = 0;    // Automatic moves of other services within the breaker's window.
   int moves_at_once = 3;
@@ -293,8 +295,9 @@ struct ServiceState {
   std::array<Instant, kSites> promise_end{};  // What the voucher owes each site.
   std::string refusal;                        // Why no move starts, last told.
   bool proposed = false;                      // A proposal was told for this doubt.
+  Instant apart_since{0};  // The agents do not reach each other; Instant{0}: they do.
+  bool apart = false;      // That was told.
   Unprepared unprepared;
-  Instant record_asked{0};
 
   int other(int site) const { return 1 - site; }
   bool has_primary() const { return primary >= 0; }

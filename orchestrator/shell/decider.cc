@@ -13,7 +13,7 @@ namespace {
 constexpr Duration kLateMost = 1s;  // A turn later than this: doubt ourselves.
 constexpr Duration kLateHolds = 5s;
 constexpr Duration kRestMost = 250ms;
-constexpr Duration kAroundEvery = 200ms;
+constexpr Duration kAllFailedEvery = 50ms;  // It looks at every service.
 
 bool says_down(const ServicePolicy& policy, const ServiceState& state, Instant now) {
   for (int site = 0; site < kSites; ++site) {
@@ -72,6 +72,12 @@ void Decider::turn(std::optional<LoopEvent> event, const ReferencesSeen& referen
   }
   last_turn_ = now;
   start_saved();
+  if (now - all_failed_at_ >= kAllFailedEvery) {
+    all_failed_at_ = now;
+    all_failed_ = std::all_of(services_.begin(), services_.end(), [&](const auto& each) {
+      return says_down(each.second.policy, each.second.state, now);
+    });
+  }
   if (event) {
     if (event->service.empty()) {
       for (auto& [name, service] : services_) step_one(service, {name, event->what, nullptr}, now);
@@ -80,10 +86,8 @@ void Decider::turn(std::optional<LoopEvent> event, const ReferencesSeen& referen
     }
   }
   for (auto& [name, service] : services_) {
-    // Other events move the wake-up on; the surroundings are told in their own time all the same.
-    if (service.wake_at > now && now - service.around_at < kAroundEvery) continue;
-    service.around_at = now;
-    step_one(service, {name, SurroundingsSeen{surroundings(name, now)}, nullptr}, now);
+    if (service.wake_at > now) continue;
+    step_one(service, {name, Tick{}, nullptr}, now);
   }
   start_saved();
 }
@@ -93,7 +97,6 @@ Surroundings Decider::surroundings(const std::string& service, Instant now) {
   around.references_set = references_.set;
   around.reference_pass = references_.last_pass;
   around.loop_late = now < late_until_;
-  around.loop_late_until = late_until_;
   around.store_problem = parts_.saver.problem();
   around.moves_at_once = parts_.moves_at_once;
   while (!breaker_.empty() && now - breaker_.front().first > parts_.breaker_window) {
@@ -104,9 +107,7 @@ Surroundings Decider::surroundings(const std::string& service, Instant now) {
   for (const auto& [at, whose] : breaker_) others.insert(whose);
   others.erase(service);
   around.others_moving = static_cast<int>(others.size());
-  around.all_failed = std::all_of(services_.begin(), services_.end(), [&](const auto& each) {
-    return says_down(each.second.policy, each.second.state, now);
-  });
+  around.all_failed = all_failed_;
   return around;
 }
 
@@ -118,6 +119,7 @@ void Decider::step_one(Service& service, LoopEvent event, Instant now) {
   input.what = std::move(event.what);
   input.fresh = {fmt::format("{:016x}", parts_.chance()), fmt::format("m-{:016x}", parts_.chance()),
                  static_cast<std::uint32_t>(parts_.chance())};
+  input.around = surroundings(service.policy.name, now);
   input.counter = counter_;
   parts_.book.with([&](VouchBook& book) {
     for (int site = 0; site < kSites; ++site) {
@@ -130,7 +132,8 @@ void Decider::step_one(Service& service, LoopEvent event, Instant now) {
   }
   const bool had_move = service.state.move.has_value();
   Decision decision = step(service.policy, std::move(service.state), input, now);
-  if (!had_move && decision.next.move && decision.next.move->automatic) {
+  const std::optional<Move>& move = decision.next.move;
+  if (!had_move && move && move->automatic && move->kind == MoveKind::kFailover) {
     breaker_.emplace_back(now, service.policy.name);
   }
   decide(service, std::move(decision), std::move(event.answer), now);

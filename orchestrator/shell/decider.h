@@ -101,8 +101,7 @@ class Decider {
     std::uint64_t last_counter = 0;  // Durable with it; other services have later ones.
     std::deque<Waiting> waiting;
     Instant wake_at{0};
-    Instant around_at{0};  // When it was last told of its surroundings.
-    bool changed = true;   // Since changes() was last asked.
+    bool changed = true;  // Since changes() was last asked.
   };
 
   void step_one(Service& service, LoopEvent event, Instant now);
@@ -123,6 +122,8 @@ class Decider {
   ReferencesSeen references_;
   Instant last_turn_{0};
   Instant late_until_{0};
+  bool all_failed_ = false;  // Every site of every service, as of all_failed_at_.
+  Instant all_failed_at_{0};
 };
 
 }  // namespace pointsman

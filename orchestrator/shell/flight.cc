@@ -58,7 +58,6 @@ struct Describe {
     return judged.well ? "" : "provider: " + judged.problem;
   }
   std::string operator()(const OperatorAsked& asked) const { return "order of " + asked.actor; }
-  std::string operator()(const SurroundingsSeen&) const { return ""; }
   std::string operator()(const PolicyChanged&) const { return "settings changed"; }
   std::string operator()(const Tick&) const { return ""; }
 };

@@ -195,7 +195,7 @@ void read_evidence(const Reading& reading, const Json& json, SiteView& view) {
 void encode_jobs(const ServicePolicy& policy, const ServiceState& s, Json& json) {
   if (s.hold.on) {
     Json hold = Json::object({{"reason", s.hold.reason}, {"actor", s.hold.actor}});
-    if (s.hold.until) hold.set("until", s.hold.until->ns);
+    if (s.hold.lasting) hold.set("lasting", s.hold.lasting->count());
     json.set("hold", std::move(hold));
   }
   if (s.move) json.set("move", durable_move(policy, *s.move));
@@ -211,9 +211,9 @@ void encode_jobs(const ServicePolicy& policy, const ServiceState& s, Json& json)
 
 Result<void> decode_jobs(const Reading& reading, const Json& json, ServiceState& s) {
   if (const Json* hold = json.find("hold")) {
-    s.hold = {true, hold->string_or("reason"), hold->string_or("actor"), std::nullopt};
-    if (const Json* until = hold->find("until"); until != nullptr && until->is_int()) {
-      s.hold.until = Instant{until->as_int()};
+    s.hold = {true, hold->string_or("reason"), hold->string_or("actor"), {}, {}};
+    if (const Json* lasting = hold->find("lasting"); lasting != nullptr && lasting->is_int()) {
+      s.hold.lasting = Duration(lasting->as_int());
     }
   }
   for (auto [key, into] : {std::pair{"move", &s.move}, std::pair{"last_move", &s.last_move}}) {

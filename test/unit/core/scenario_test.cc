@@ -53,6 +53,7 @@ class Stage {
       return;
     }
     if (verb == "run") return run(time(words.at(0)));
+    if (verb == "skip") return skip(time(words.at(0)));
     if (verb == "probe") return probe(words);
     if (verb == "doubt") return give(ProbeDoubted{site(words.at(0)), 0, now_ - 250ms});
     if (verb == "agent") return agent(words);
@@ -108,6 +109,12 @@ class Stage {
       }
       give(Tick{});
     }
+  }
+
+  // Time passes and nothing is heard.
+  void skip(Duration span) {
+    now_ = now_ + span;
+    give(Tick{});
   }
 
   void probe(const std::vector<std::string>& words) {
@@ -203,6 +210,8 @@ class Stage {
       view.caught_up_age = time(value);
     } else if (key == "peer-age") {
       view.peer_age = time(value);
+    } else if (key == "peer") {
+      view.peer_answers = yes;
     } else if (key == "armed") {
       view.armed = yes;
     } else if (key == "lone") {
@@ -266,15 +275,15 @@ class Stage {
   }
 
   void around(const std::vector<std::string>& words) {
-    SurroundingsSeen seen;
+    around_ = {};
     for (const std::string& word : words) {
-      if (word == "cut-off") seen.around.all_failed = true;
-      if (word == "late") seen.around.loop_late = true;
-      if (word == "disk-full") seen.around.store_problem = "no space left";
-      if (word == "no-reference") seen.around.references_set = true;
-      if (word == "storm") seen.around.others_moving = 3;
+      if (word == "cut-off") around_.all_failed = true;
+      if (word == "late") around_.loop_late = true;
+      if (word == "disk-full") around_.store_problem = "no space left";
+      if (word == "no-reference") around_.references_set = true;
+      if (word == "storm") around_.others_moving = 3;
     }
-    give(seen);
+    give(Tick{});
   }
 
   void ask(const std::vector<std::string>& words) {
@@ -304,6 +313,7 @@ class Stage {
         std::max<std::uint64_t>({state_.issued, state_.reign.epoch, highest_heard()}) +
         (state_.restored ? 50 : 1));
     event.fresh = {"r" + number, "m" + number, 7};
+    event.around = around_;
     event.promise_end = promise_;
     event.counter = counter_;
     Decision decision = step(policy_, state_, event, now_);
@@ -374,6 +384,7 @@ class Stage {
   std::map<int, bool> quiet_;
   std::map<int, Sighting> probes_;
   std::map<int, std::string> refusing_;
+  Surroundings around_;
   std::array<Instant, kSites> promise_{};
   std::vector<std::pair<int, OrderKind>> state_lost_;
   VouchWish last_vouch_;

@@ -22,7 +22,7 @@ KeptState busy() {
   s.primary = 0;
   s.published = 0;
   s.issued = 42;
-  s.hold = {true, "work on the line", "root", Instant{} + 900s};
+  s.hold = {true, "work on the line", "root", {}, 900s};
   s.restored = true;
   s.restored_why = "why";
   Move move;
