@@ -365,7 +365,7 @@ Result<void> Daemon::add_service(const ServiceSettings& service) {
   Witnesses witness = witnesses_of(service);
   terms.witness = std::move(witness.targets);
   terms.witness_version = witness.version;
-  const Duration widest = kept ? std::max(kept->widest, policy.lease) : policy.lease;
+  const Duration widest = kept ? kept->widest : Duration::zero();
   voucher_->book().with([&](VouchBook& book) {
     book.set_service(service.name, std::move(terms), widest, clock_.now());
   });

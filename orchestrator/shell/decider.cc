@@ -31,7 +31,7 @@ Decider::Decider(Parts parts) : parts_(std::move(parts)), counter_(parts_.counte
 void Decider::add(const ServicePolicy& policy, std::optional<KeptState> kept) {
   Service service;
   service.policy = policy;
-  service.widest = kept ? std::max(kept->widest, policy.lease) : policy.lease;
+  service.widest = kept ? kept->widest : Duration::zero();
   std::optional<ServiceState> saved;
   if (kept) saved = std::move(kept->state);
   service.state = pointsman::begin(policy, std::move(saved), parts_.clock.now());
@@ -140,7 +140,10 @@ void Decider::step_one(Service& service, LoopEvent event, Instant now) {
 }
 
 void Decider::set_widest(Service& service, const VouchWish& wish, Instant now) {
+  if (!service.policy.agents) return;
   const Duration ordinary = service.policy.lease;
+  // A lease that grew, or the first ever, is durable before any vouch carries it.
+  service.widest = std::max(service.widest, ordinary);
   if (wish.lone) {
     service.widest = std::max(service.widest, service.policy.lone_lease);
   } else if (service.widest > ordinary && parts_.book.with([&](VouchBook& book) {

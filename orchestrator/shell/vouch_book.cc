@@ -9,11 +9,10 @@ void VouchBook::set_service(const std::string& service, VouchTerms terms, Durati
   const bool fresh = !services_.contains(service);
   ServiceBook& book = services_[service];
   book.terms = std::move(terms);
-  book.widest = std::max(widest, book.terms.lease);
+  book.widest = widest;
   if (!fresh) return;
-  for (SiteBook& site : book.sites) {
-    site.promise.assumed(now, {book.widest, kFenceBoundUnarmed});
-  }
+  const Duration assumed = std::max(widest, book.terms.lease);
+  for (SiteBook& site : book.sites) site.promise.assumed(now, {assumed, kFenceBoundUnarmed});
 }
 
 void VouchBook::set_witness(const std::string& service, std::array<Json, kSites> witness,
@@ -30,8 +29,7 @@ void VouchBook::wish(const std::string& service, const VouchWish& wish) {
 }
 
 void VouchBook::set_widest(const std::string& service, Duration widest) {
-  ServiceBook& book = services_[service];
-  book.widest = std::max(widest, book.terms.lease);
+  services_[service].widest = widest;
 }
 
 void VouchBook::set_renewal(const std::string& service, int site,
@@ -56,7 +54,7 @@ bool VouchBook::restored(const ServiceBook& book) const {
   });
 }
 
-std::optional<Vouch> VouchBook::vouch_for(ServiceBook& book, int site, Instant now) {
+std::optional<Vouch> VouchBook::vouch_for(ServiceBook& book, int site) {
   if (book.wish.site != site || !book.wish.reign.any() || restored(book)) return std::nullopt;
   SiteBook& to = book.sites.at(static_cast<std::size_t>(site));
   if (!to.token || !to.report) return std::nullopt;
@@ -79,13 +77,11 @@ std::optional<Vouch> VouchBook::vouch_for(ServiceBook& book, int site, Instant n
   vouch.token = *to.token;
   to.promise.made(vouch.number, to.received, {vouch.lease, to.report->fence_bound});
   to.vouched_epoch = std::max(to.vouched_epoch, vouch.reign.epoch);
-  static_cast<void>(now);
   return vouch;
 }
 
 PollRequest VouchBook::request(const std::string& sender,
-                               const std::vector<std::pair<std::string, int>>& services,
-                               Instant now) {
+                               const std::vector<std::pair<std::string, int>>& services) {
   PollRequest request;
   request.run = run_;
   request.sequence = ++sequence_;
@@ -96,7 +92,7 @@ PollRequest VouchBook::request(const std::string& sender,
     SiteBook& to = book.sites.at(static_cast<std::size_t>(site));
     ServicePoll poll;
     poll.service = name;
-    poll.vouch = vouch_for(book, site, now);
+    poll.vouch = vouch_for(book, site);
     poll.renewal = to.renewal;
     poll.lease = book.terms.lease;
     poll.prepare_ttl = book.terms.prepare_ttl;

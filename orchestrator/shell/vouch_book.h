@@ -44,7 +44,8 @@ class VouchBook {
   const std::string& run() const { return run_; }
 
   // Adds or changes a service. `widest` is the largest lease any vouch of any run may have carried,
-  // as kept durably: a run that begins behaves as if it had just vouched with it, for both sites.
+  // as kept durably (zero: none): a run that begins behaves as if it had just vouched with it, or
+  // with the lease of the terms if that is longer, for both sites.
   void set_service(const std::string& service, VouchTerms terms, Duration widest, Instant now);
 
   // What the agents shall probe from now on.
@@ -54,7 +55,7 @@ class VouchBook {
   // For nobody from now on.
   void stop(const std::string& service);
 
-  // For whom to vouch. A lone lease goes out only up to the widest lease that is durable.
+  // For whom to vouch. No vouch goes out with a lease above the widest that is durable.
   void wish(const std::string& service, const VouchWish& wish);
   void set_widest(const std::string& service, Duration widest);
   void set_renewal(const std::string& service, int site, std::optional<PrepareRenewal> renewal);
@@ -64,7 +65,7 @@ class VouchBook {
 
   // The next request to one agent, for these (service, site) pairs of it. Promises are made here.
   PollRequest request(const std::string& sender,
-                      const std::vector<std::pair<std::string, int>>& services, Instant now);
+                      const std::vector<std::pair<std::string, int>>& services);
 
   // Numbers an order and fills in its token; an adopt order to the site it crowns is a vouch, and
   // its promise is made here.
@@ -92,13 +93,13 @@ class VouchBook {
   };
   struct ServiceBook {
     VouchTerms terms;
-    Duration widest = 3s;
+    Duration widest{0};  // Durable.
     VouchWish wish;
     std::vector<std::string> hurry;
     std::array<SiteBook, kSites> sites;
   };
 
-  std::optional<Vouch> vouch_for(ServiceBook& book, int site, Instant now);
+  std::optional<Vouch> vouch_for(ServiceBook& book, int site);
   bool restored(const ServiceBook& book) const;
 
   std::string run_;

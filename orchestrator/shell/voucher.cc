@@ -80,7 +80,7 @@ void Voucher::poll_for_ever(Poller& poller) {
 void Voucher::poll_once(Poller& poller, HttpClient& client) {
   const Instant asked = clock_.now();
   PollRequest request = book_.with(
-      [&](VouchBook& book) { return book.request(sender_, poller.agent.services, asked); });
+      [&](VouchBook& book) { return book.request(sender_, poller.agent.services); });
   if (!vouches_) {
     for (ServicePoll& poll : request.services) poll.vouch.reset();
   }

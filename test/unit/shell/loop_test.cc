@@ -73,7 +73,7 @@ TEST_CASE("agents are told no counter that is not durable, whichever service is 
   loop.add(policy_of("b"), std::nullopt);
   loop.start();
   const auto told = [&] {
-    return shared.with([](VouchBook& book) { return book.request("m", {}, Instant{}).counter; });
+    return shared.with([](VouchBook& book) { return book.request("m", {}).counter; });
   };
   OperatorAsked pause;
   pause.kind = AskKind::kPause;

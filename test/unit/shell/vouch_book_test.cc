@@ -34,8 +34,8 @@ struct Scene {
     terms.witness = {Json::array(), Json::array()};
     book.set_service("im-api", terms, 3s, at(0s));
   }
-  std::optional<Vouch> poll(int site, Instant now) {
-    return book.request("monitor", {{"im-api", site}}, now).services.at(0).vouch;
+  std::optional<Vouch> poll(int site) {
+    return book.request("monitor", {{"im-api", site}}).services.at(0).vouch;
   }
   bool hear(int site, const ServiceReport& report, Instant now) {
     return book.heard({name, site, report, ++sequence}, now);
@@ -52,21 +52,21 @@ TEST_CASE("a run begins as if it had just vouched for both sites") {
 
 TEST_CASE("no vouch without a token, without a wish, or for another reign") {
   Scene scene;
-  CHECK_FALSE(scene.poll(0, at(1s)));
+  CHECK_FALSE(scene.poll(0));
   scene.book.wish("im-api", {0, {1, "r"}, false});
-  CHECK_FALSE(scene.poll(0, at(1s)));
+  CHECK_FALSE(scene.poll(0));
   scene.hear(0, report_of(Role::kPrimary, 1, 2s), at(1s));
-  REQUIRE(scene.poll(0, at(1s)));
-  CHECK_FALSE(scene.poll(1, at(1s)));
+  REQUIRE(scene.poll(0));
+  CHECK_FALSE(scene.poll(1));
   scene.hear(0, report_of(Role::kPrimary, 2, 2s), at(2s));
-  CHECK_FALSE(scene.poll(0, at(2s)));
+  CHECK_FALSE(scene.poll(0));
 }
 
 TEST_CASE("the promise counts from the receipt of the token, not from the sending of the vouch") {
   Scene scene;
   scene.book.wish("im-api", {0, {1, "r"}, false});
   scene.hear(0, report_of(Role::kPrimary, 1, 2s), at(20s));
-  const auto vouch = scene.poll(0, at(25s));
+  const auto vouch = scene.poll(0);
   REQUIRE(vouch);
   CHECK_EQ(vouch->token.n, at(100s));
   CHECK_EQ(scene.book.promise_end("im-api", 0), at(20s + kW));
@@ -76,9 +76,9 @@ TEST_CASE("a stop holds at once, and what is owed stays owed") {
   Scene scene;
   scene.book.wish("im-api", {0, {1, "r"}, false});
   scene.hear(0, report_of(Role::kPrimary, 1, 2s), at(20s));
-  REQUIRE(scene.poll(0, at(20s)));
+  REQUIRE(scene.poll(0));
   scene.book.stop("im-api");
-  CHECK_FALSE(scene.poll(0, at(20s)));
+  CHECK_FALSE(scene.poll(0));
   CHECK_EQ(scene.book.promise_end("im-api", 0), at(20s + kW));
 }
 
@@ -86,9 +86,9 @@ TEST_CASE("a lapsed reign is opened again only when both agents answered in this
   Scene scene;
   scene.book.wish("im-api", {0, {1, "r"}, false});
   scene.hear(0, report_of(Role::kPrimary, 1, 0s), at(20s));
-  CHECK_FALSE(scene.poll(0, at(20s)));
+  CHECK_FALSE(scene.poll(0));
   scene.hear(1, report_of(Role::kStandby, 1, 0s), at(20s));
-  CHECK(scene.poll(0, at(20s)));
+  CHECK(scene.poll(0));
 }
 
 TEST_CASE("a monitor that was restored vouches for nobody") {
@@ -98,9 +98,9 @@ TEST_CASE("a monitor that was restored vouches for nobody") {
   ServiceReport report = report_of(Role::kPrimary, 1, 2s);
   report.monitor_counter = 6;
   scene.hear(0, report, at(20s));
-  CHECK_FALSE(scene.poll(0, at(20s)));
+  CHECK_FALSE(scene.poll(0));
   scene.book.set_counter(6);
-  CHECK(scene.poll(0, at(20s)));
+  CHECK(scene.poll(0));
 }
 
 TEST_CASE("a reply to an older request is ignored") {
@@ -114,18 +114,18 @@ TEST_CASE("a lone lease waits for its durable bound, and only the site's own wor
   Scene scene;
   scene.book.wish("im-api", {0, {1, "r"}, true});
   scene.hear(0, report_of(Role::kPrimary, 1, 2s), at(20s));
-  auto vouch = scene.poll(0, at(20s));
+  auto vouch = scene.poll(0);
   REQUIRE(vouch);
   CHECK_FALSE(vouch->lone);
   scene.book.set_widest("im-api", 24h);
-  vouch = scene.poll(0, at(20s));
+  vouch = scene.poll(0);
   REQUIRE(vouch);
   CHECK(vouch->lone);
   CHECK_EQ(vouch->lease, 24h);
   CHECK_GT(scene.book.promise_end("im-api", 0), at(24h));
 
   scene.book.wish("im-api", {0, {1, "r"}, false});
-  vouch = scene.poll(0, at(21s));
+  vouch = scene.poll(0);
   REQUIRE(vouch);
   CHECK_FALSE(vouch->lone);
   CHECK_GT(scene.book.promise_end("im-api", 0), at(24h));
@@ -151,7 +151,7 @@ TEST_CASE("a fence acknowledged in a number as high as the reign releases; a low
   Scene scene;
   scene.book.wish("im-api", {0, {3, "r"}, false});
   scene.hear(0, report_of(Role::kPrimary, 3, 2s), at(20s));
-  REQUIRE(scene.poll(0, at(20s)));
+  REQUIRE(scene.poll(0));
   ServiceReport fenced = report_of(Role::kFenced, 2, 0s);
   fenced.fenced = 2;
   scene.hear(0, fenced, at(21s));
@@ -180,10 +180,10 @@ TEST_CASE(
 
 TEST_CASE("messages of all kinds share one numbering") {
   Scene scene;
-  const auto first = scene.book.request("monitor", {{"im-api", 0}}, at(1s)).sequence;
+  const auto first = scene.book.request("monitor", {{"im-api", 0}}).sequence;
   Order order;
   order.service = "im-api";
   scene.book.address(order, 0, at(1s));
   CHECK_EQ(order.sequence, first + 1);
-  CHECK_EQ(scene.book.request("monitor", {{"im-api", 1}}, at(1s)).sequence, first + 2);
+  CHECK_EQ(scene.book.request("monitor", {{"im-api", 1}}).sequence, first + 2);
 }
