@@ -107,6 +107,7 @@ Json to_json(const PollRequest& request) {
                        {"sequence", number_json(request.sequence)},
                        {"sender", request.sender},
                        {"counter", number_json(request.counter)},
+                       {"dry_run", request.dry_run},
                        {"services", std::move(services)}});
 }
 
@@ -117,6 +118,7 @@ Result<PollRequest> poll_request_from(const Json& json) {
   request.sequence = in.number("sequence");
   request.sender = in.text("sender");
   request.counter = in.number("counter");
+  if (in.has("dry_run")) request.dry_run = in.flag("dry_run");
   for (const Json& item : in.list("services", kServicesMost)) {
     Members inner(item, "service", Absent::kRefused);
     request.services.push_back(read_service_poll(inner));

@@ -156,6 +156,8 @@ struct PollRequest {
   std::string sender;          // Must be among the certificate's names.
   std::uint64_t counter = 0;   // Monitor only: its state counter.
   std::vector<ServicePoll> services;
+  // From a monitor that runs dry: answered, and nothing of it is kept.
+  bool dry_run = false;
 };
 
 struct PollReply {

@@ -17,13 +17,14 @@ constexpr Duration kSeenMost = 15s;  // An older observation of our own says not
 
 // --- Messages.
 
-void ServiceRunner::watch(const ServicePoll& poll) {
+void ServiceRunner::watch(const ServicePoll& poll, bool lent) {
   if (parts_.witness == nullptr) return;
-  if (poll.witness) {
+  if (poll.witness && may_watch(lent)) {
     const auto watched = parts_.witness->watch(name(), *poll.witness);
     const std::lock_guard lock(mutex_);
     if (watched) {
       spec_version_ = poll.spec_version;
+      spec_lent_ = lent;
     } else {
       say("witness-refused", {false, false, false, watched.error().message});
     }
@@ -31,8 +32,16 @@ void ServiceRunner::watch(const ServicePoll& poll) {
   for (const std::string& site : poll.hurry) parts_.witness->hurry(name(), site);
 }
 
+// A monitor that runs dry may say what to probe while no other has.
+bool ServiceRunner::may_watch(bool lent) {
+  const std::lock_guard lock(mutex_);
+  return !lent || spec_lent_ || spec_version_ == 0;
+}
+
 ServiceReport ServiceRunner::on_monitor_poll(const PollRequest& request, const ServicePoll& poll) {
-  watch(poll);
+  watch(poll, request.dry_run);
+  // Not even its place in the sequence: a run noted as former could never be heard again.
+  if (request.dry_run) return report();
   bool vouched = false;
   std::unique_lock lock(mutex_);
   const Instant now = parts_.clock->now();

@@ -128,7 +128,8 @@ class ServiceRunner {
   void note_order(const Order& order, const Verdict& verdict);
   void note_level(Level level, Instant now);
   void say(const char* event, const Verdict& verdict);
-  void watch(const ServicePoll& poll);
+  void watch(const ServicePoll& poll, bool lent);
+  bool may_watch(bool lent);
   std::vector<WitnessCount> witness_counts() const;  // Not under the lock: it has one of its own.
   GuardSight sight_locked(const std::vector<WitnessCount>& counts, Duration max_lag);
   ServiceReport report_locked(Instant now);
@@ -157,6 +158,7 @@ class ServiceRunner {
   std::map<std::string, std::string> sources_;  // As the peer advertises its stores.
   bool follow_ = false;
   std::uint64_t spec_version_ = 0;
+  bool spec_lent_ = false;                   // By a monitor that runs dry: any other replaces it.
   std::string hook_due_;                     // The event whose reading back is awaited.
   std::map<std::string, std::string> said_;  // Event -> reason last said.
   std::string save_trouble_;

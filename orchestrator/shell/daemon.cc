@@ -327,7 +327,7 @@ void Daemon::make_machinery() {
   };
   voucher_ =
       std::make_unique<Voucher>(Voucher::Parts{clock_, sender_, config_.tls, on_heard, on_silent});
-  if (dry_run_) voucher_->vouch_nothing();
+  if (dry_run_) voucher_->run_dry(stored_.counter);
   RealExecutor::Parts parts{clock_,
                             outside_,
                             voucher_->book(),

@@ -24,6 +24,16 @@ namespace {
 constexpr Duration kPollWithin = 500ms;
 }  // namespace
 
+PollRequest only_asking(PollRequest request, std::uint64_t counter) {
+  request.dry_run = true;
+  request.counter = counter;
+  for (ServicePoll& poll : request.services) {
+    poll.vouch.reset();
+    poll.renewal.reset();
+  }
+  return request;
+}
+
 Voucher::Voucher(Parts parts)
     : clock_(parts.clock),
       sender_(std::move(parts.sender)),
@@ -79,11 +89,9 @@ void Voucher::poll_for_ever(Poller& poller) {
 
 void Voucher::poll_once(Poller& poller, HttpClient& client) {
   const Instant asked = clock_.now();
-  PollRequest request = book_.with(
-      [&](VouchBook& book) { return book.request(sender_, poller.agent.services); });
-  if (!vouches_) {
-    for (ServicePoll& poll : request.services) poll.vouch.reset();
-  }
+  PollRequest request =
+      book_.with([&](VouchBook& book) { return book.request(sender_, poller.agent.services); });
+  if (dry_counter_) request = only_asking(std::move(request), *dry_counter_);
   HttpRequest http;
   http.method = "POST";
   http.url = poller.agent.url + "/v1/poll";

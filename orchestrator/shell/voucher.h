@@ -2,6 +2,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -53,8 +54,8 @@ class Voucher {
 
   SharedBook& book() { return book_; }
 
-  // In a dry run polls carry no vouch.
-  void vouch_nothing() { vouches_ = false; }
+  // From now on agents are only asked: `counter` is what was loaded, and never grows for them.
+  void run_dry(std::uint64_t counter) { dry_counter_ = counter; }
 
  private:
   struct Poller;
@@ -66,9 +67,12 @@ class Voucher {
   const TlsIdentity tls_;
   const OnHeard heard_;
   const OnSilent silent_;
-  bool vouches_ = true;
+  std::optional<std::uint64_t> dry_counter_;
   SharedBook book_;
   std::vector<std::unique_ptr<Poller>> pollers_;
 };
+
+// The same poll from a daemon that runs dry: nothing in it asks an agent to keep or do anything.
+PollRequest only_asking(PollRequest request, std::uint64_t counter);
 
 }  // namespace pointsman

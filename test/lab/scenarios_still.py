@@ -335,4 +335,10 @@ def dry_daemon(binaries):
         for word in ("update add api.example.test. 60 A 198.51.100.20", "prepare", "fence"):
             outcome.must(word in told, f"the dry daemon does not show: {word}")
         outcome.must(lab.bind.secret not in told, "the dry daemon shows the key")
+        # It left no trace: the daemon that wrote the state is not taken for a restored one.
+        lab.daemon.stop()
+        lab.a.start_http()
+        lab.start_daemon()
+        lab.wait_steady()
+        lab.wait_ready_to_move()
     return outcome

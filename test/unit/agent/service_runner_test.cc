@@ -99,10 +99,23 @@ struct Folder {
   ~Folder() { std::filesystem::remove_all(path); }
 };
 
+// Remembers what it was told to watch.
+class LastWitness final : public Witness {
+ public:
+  std::string watched;
+  Result<void> watch(const std::string&, const Json& targets) override {
+    watched = targets.dump();
+    return {};
+  }
+  void hurry(const std::string&, const std::string&) override {}
+  std::vector<WitnessCount> counts(const std::string&) override { return {}; }
+};
+
 // One service at site hz, driven by hand.
 struct Bench {
   Folder folder;
   FakeStore store;
+  LastWitness witness;
   std::unique_ptr<ServiceRunner> runner;
   std::uint64_t sequence = 0;
   std::uint64_t incarnation = 5;
@@ -127,6 +140,7 @@ struct Bench {
     if (auto record = load_record(folder.path, "im-api")) parts.record = *record;
     parts.drivers.push_back({std::make_unique<FakeDriver>(store), true, 500ms});
     parts.clock = &system_clock();
+    parts.witness = &witness;
     runner = std::make_unique<ServiceRunner>(std::move(parts));
     runner->start([] {});
   }
@@ -355,6 +369,47 @@ TEST_CASE("a shorter lease is told only when the kernel holds no longer one") {
   const ServiceReport after = bench.runner->report();
   CHECK_FALSE(after.lone);
   CHECK_EQ(after.monitor_vouch, bench.sequence);
+}
+
+TEST_CASE("a monitor that runs dry is answered and changes nothing") {
+  Bench bench;
+  REQUIRE(bench.adopt().accepted);
+  const GuardRecord before = *load_record(bench.folder.path, "im-api");
+  const auto target = [](const char* site) {
+    Json targets = Json::array();
+    targets.push(Json::object({{"site", site}}));
+    return targets;
+  };
+  ServicePoll poll;
+  poll.service = "im-api";
+  poll.lease = 9s;
+  poll.spec_version = 5;
+  poll.witness = target("elsewhere");
+  poll.vouch = Vouch{999, {1, "00000000000000aa"}, bench.runner->report().token, 1min, false};
+  const ServiceReport told =
+      bench.runner->on_monitor_poll({"dry", 1000, "monitor", 5000, {}, true}, poll);
+  CHECK_EQ(told.role, Role::kPrimary);
+  CHECK_LE(told.lease_rest, 1s);
+  CHECK_EQ(told.monitor_counter, before.monitor_counter);
+  const GuardRecord after = *load_record(bench.folder.path, "im-api");
+  CHECK_EQ(after.monitor_counter, before.monitor_counter);
+  CHECK_EQ(after.lease, before.lease);
+  CHECK_EQ(after.peer, before.peer);
+  // The monitor that was there is still heard, and alone says what to probe.
+  CHECK_NE(bench.vouch(1).monitor_vouch, 999U);
+  CHECK_EQ(bench.runner->report().monitor_vouch, bench.sequence);
+  poll.vouch.reset();
+  poll.lease = 1s;
+  poll.spec_version = 6;
+  poll.witness = target("sh");
+  bench.runner->on_monitor_poll({"m", ++bench.sequence, "monitor", 0, {}}, poll);
+  const std::string real = bench.witness.watched;
+  poll.spec_version = 5;
+  poll.witness = target("elsewhere");
+  CHECK_EQ(
+      bench.runner->on_monitor_poll({"dry", 1001, "monitor", 5000, {}, true}, poll).spec_version,
+      6U);
+  CHECK_EQ(bench.witness.watched, real);
 }
 
 TEST_CASE("a broken record starts nothing") {

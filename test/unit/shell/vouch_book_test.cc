@@ -2,6 +2,8 @@
 
 #include <doctest/doctest.h>
 
+#include "orchestrator/shell/voucher.h"
+
 using namespace pointsman;
 
 namespace {
@@ -186,4 +188,20 @@ TEST_CASE("messages of all kinds share one numbering") {
   scene.book.address(order, 0, at(1s));
   CHECK_EQ(order.sequence, first + 1);
   CHECK_EQ(scene.book.request("monitor", {{"im-api", 1}}).sequence, first + 2);
+}
+
+TEST_CASE("the polls of a dry run ask and say nothing") {
+  Scene scene;
+  scene.book.wish("im-api", {0, {1, "r"}, false});
+  scene.book.set_renewal("im-api", 0, PrepareRenewal{{2, "s"}, "m-1"});
+  scene.book.set_counter(17);
+  scene.hear(0, report_of(Role::kPrimary, 1, 2s), at(20s));
+  const PollRequest real = scene.book.request("monitor", {{"im-api", 0}});
+  REQUIRE(real.services.at(0).vouch);
+  REQUIRE(real.services.at(0).renewal);
+  const PollRequest dry = only_asking(real, 9);
+  CHECK(dry.dry_run);
+  CHECK_EQ(dry.counter, 9U);
+  CHECK_FALSE(dry.services.at(0).vouch);
+  CHECK_FALSE(dry.services.at(0).renewal);
 }
