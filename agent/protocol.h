@@ -28,10 +28,9 @@ namespace pointsman {
 
 inline constexpr int kProtocolVersion = 1;
 
-// What a request may ask for.
+// What a request may ask for; of a lone lease kLoneLeaseMost at most.
 inline constexpr Duration kLeaseLeast = 200ms;
 inline constexpr Duration kLeaseMost = 10min;
-inline constexpr Duration kLoneLeaseMost = 24h * 7;
 inline constexpr Duration kOrderTtlLeast = 100ms;
 inline constexpr Duration kOrderTtlMost = 1min;
 inline constexpr Duration kPrepareTtlLeast = 1s;

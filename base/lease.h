@@ -42,6 +42,10 @@ inline constexpr Duration kEpsilon = 200ms;          // Timer and polling granul
 inline constexpr Duration kFenceBoundArmed = 500ms;  // With the dead-man switch.
 inline constexpr Duration kFenceBoundUnarmed = 5s;   // Without it.
 
+// The longest lone lease that a configuration may ask for and an agent accepts: its promise keeps
+// every move without a fence acknowledgement waiting for a quarter longer.
+inline constexpr Duration kLoneLeaseMost = 7 * 24h;
+
 // W(L, F) = (1+rho)/(1-rho) * L + (1+rho) * F + eps, rounded up to a whole millisecond: how long a
 // voter must wait, on its own clock, counted from its receipt of the token it handed back.
 Duration promise_length(const LeaseTerms& terms);

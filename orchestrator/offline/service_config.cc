@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/address.h"
+#include "base/lease.h"
 #include "orchestrator/offline/reading.h"
 
 namespace pointsman {
@@ -23,7 +24,7 @@ void read_timings(ConfigTable& table, ServiceSettings& service) {
   service.suspect_interval = table.duration("suspect_interval", usual, 50ms, 60s);
   const Duration lease = std::clamp<Duration>(service.fall * service.interval, 1s, 60s);
   service.lease = table.duration("lease", lease, 500ms, 60s);
-  service.lone_lease = table.duration("lone_lease", 24h, 1min, 30 * 24h);
+  service.lone_lease = table.duration("lone_lease", 24h, 1min, kLoneLeaseMost);
   service.max_lag = table.duration("max_lag", 1s, 0s, 1h);
   service.prepare_ttl =
       table.duration("prepare_ttl", std::max<Duration>(10s, 2 * service.lease), 1s, 10min);
