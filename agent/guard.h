@@ -144,7 +144,8 @@ class Guard {
   Verdict follow(const Order& order);
   Verdict void_move(const Order& order);
   Verdict obey(const Order& order, const GuardSight& sight, Instant now);
-  std::optional<Verdict> refuse(const Order& order, Instant now) const;
+  std::optional<Verdict> refuse_stale(const Order& order, Instant now) const;
+  std::optional<Verdict> refuse(const Order& order) const;
   std::optional<std::string> refuse_for_lone(const Order& order) const;
   std::optional<std::string> refuse_for_promise(Instant now) const;
   Verdict refuse_seen(const Order& order, std::string reason);

@@ -17,19 +17,24 @@ Verdict already(std::string reason) { return {true, false, false, std::move(reas
 
 }  // namespace
 
-// Whether the order is for us, from now, and about a number that may still be used.
-std::optional<Verdict> Guard::refuse(const Order& order, Instant now) const {
-  if (order.site != site_) {
-    return refused(fmt::format("addressed to {}, this is {}", order.site, site_));
-  }
-  if (order.power != site_ && !record_.peer.empty() && order.power != record_.peer) {
-    return refused(fmt::format("{} is no site of this service", order.power));
-  }
+// Whether the order is from now: it hands back a reading of our own clock.
+std::optional<Verdict> Guard::refuse_stale(const Order& order, Instant now) const {
   if (order.token.incarnation != incarnation_) return refused("token of another run of this agent");
   if (order.token.n > now) return refused("token of the future");
   if (now - order.token.n > order.order_ttl) {
     return refused(fmt::format("token is {} ms old, more than {} allowed",
                                whole_ms(now - order.token.n), format_duration(order.order_ttl)));
+  }
+  return std::nullopt;
+}
+
+// Whether the order is for us, and about a number that may still be used.
+std::optional<Verdict> Guard::refuse(const Order& order) const {
+  if (order.site != site_) {
+    return refused(fmt::format("addressed to {}, this is {}", order.site, site_));
+  }
+  if (order.power != site_ && !record_.peer.empty() && order.power != record_.peer) {
+    return refused(fmt::format("{} is no site of this service", order.power));
   }
   if (!order.reign.any() || order.move.empty()) return refused("no reign or no move given");
   const std::uint64_t epoch = order.reign.epoch;
@@ -54,12 +59,15 @@ std::optional<Verdict> Guard::refuse(const Order& order, Instant now) const {
 }
 
 Verdict Guard::on_order(const Order& order, const GuardSight& sight, Instant now) {
+  // First: an old message sent again must not pass for the beginning of a new run of its sender,
+  // after which the living one would not be heard any more.
+  if (const auto stale = refuse_stale(order, now)) return *stale;
   if (!in_sequence(order.sender, order.run, order.sequence)) {
     return refused("older than a message already received");
   }
   const bool ran_out = tick(now).save;
   const bool counted = on_monitor_counter(order.counter).save;
-  auto verdict = refuse(order, now);
+  auto verdict = refuse(order);
   if (!verdict) verdict = obey(order, sight, now);
   verdict->save = verdict->save || ran_out || counted;
   return *verdict;

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/certificate.h"
+#include "base/clock.h"
 #include "base/log.h"
 
 namespace pointsman {
@@ -19,10 +20,13 @@ HttpReply json_reply(const Json& json) {
 }
 
 HttpReply refuse(const HttpCall& call, const std::string& reason) {
+  static LogPace pace;
   std::string names;
   for (const std::string& name : call.peer_names) names += (names.empty() ? "" : ",") + name;
-  log(LogLevel::kWarning, "caller-refused",
-      {{"from", call.peer_address}, {"certificate", names}, {"reason", reason}});
+  if (pace.due(system_clock().now())) {
+    log(LogLevel::kWarning, "caller-refused",
+        {{"from", call.peer_address}, {"certificate", names}, {"reason", reason}});
+  }
   return problem(403, "Forbidden", reason);
 }
 

@@ -10,6 +10,7 @@
 #include <atomic>
 #include <cerrno>
 #include <list>
+#include <map>
 #include <mutex>
 #include <optional>
 #include <thread>
@@ -24,7 +25,7 @@
 namespace pointsman {
 namespace {
 
-// A connection that has waited this long for its next request may be cut to make room.
+// A connection that has waited this long for its client may be cut to make room.
 constexpr Duration kPatience = 2s;
 constexpr Duration kPauseWithoutDescriptors = 100ms;
 
@@ -35,7 +36,7 @@ struct Connection {
   Wire wire;
   const Caller caller;
   const Instant began;
-  std::atomic<std::int64_t> waiting_since;  // Instant (ns); 0 while it serves a request.
+  std::atomic<std::int64_t> waiting_since;  // Instant (ns); 0 while a handler works.
   std::atomic<bool> done{false};
   bool cut = false;  // By us; no longer counted.
   std::thread thread;
@@ -105,33 +106,56 @@ struct HttpServer::Impl {
   void end_all();
 };
 
-// Whether one more from `source` may stay; cuts the connection that waits longest when full.
+// Whether one more from `source` may stay. When all places are taken, somebody who waits for his
+// client gives his up: at once when his source holds more than the newcomer's (and then even where
+// a handler works for him), so that a few sources cannot keep others out, else after a while.
 bool HttpServer::Impl::make_room(const std::string& source) {
+  struct Held {
+    int places = 0;
+    Connection* oldest = nullptr;
+    Connection* patient = nullptr;  // Waits longest.
+    std::int64_t since = 0;
+  };
+  std::map<std::string, Held> sources;
   int all = 0;
-  int same = 0;
-  Connection* patient = nullptr;
   for (Connection& connection : connections) {
     if (connection.cut || connection.done) continue;
     ++all;
-    same += connection.caller.source == source ? 1 : 0;
+    Held& held = sources[connection.caller.source];
+    if (++held.places == 1) held.oldest = &connection;
     const std::int64_t since = connection.waiting_since;
-    if (since != 0 && (patient == nullptr || since < patient->waiting_since)) {
-      patient = &connection;
+    if (since != 0 && (held.patient == nullptr || since < held.since)) {
+      held.patient = &connection;
+      held.since = since;
     }
   }
+  const int same = sources[source].places;
   if (!listener.is_unix() && same >= host.options.connections_per_source) return false;
   if (all < host.options.connections_most) return true;
-  if (patient == nullptr) return false;
-  const Instant since{patient->waiting_since};
-  if (since.ns == 0 || system_clock().now() - since < kPatience) return false;
-  patient->cut = true;
-  patient->wire.cut();
+  // Those that were cut end soon; threads stay bounded when the machine is too busy to end them.
+  if (static_cast<int>(connections.size()) >= 2 * host.options.connections_most) return false;
+  const Held* greedy = nullptr;
+  const Held* patient = nullptr;
+  for (const auto& [name, held] : sources) {
+    if (greedy == nullptr || held.places > greedy->places) greedy = &held;
+    if (held.patient == nullptr) continue;
+    if (patient == nullptr || held.since < patient->since) patient = &held;
+  }
+  Connection* chosen = nullptr;
+  if (greedy->places > same + 1) {
+    chosen = greedy->patient != nullptr ? greedy->patient : greedy->oldest;
+  } else if (patient != nullptr && system_clock().now() - Instant{patient->since} >= kPatience) {
+    chosen = patient->patient;
+  }
+  if (chosen == nullptr) return false;
+  chosen->cut = true;
+  chosen->wire.cut();
   return true;
 }
 
 void HttpServer::Impl::serve(Connection& connection) {
   try {
-    HttpSession session(host, connection.wire, connection.caller.address, connection.waiting_since);
+    HttpSession session(host, connection.wire, connection.caller, connection.waiting_since);
     session.run(connection.began);
   } catch (const std::exception& exception) {  // Out of memory: this connection alone pays.
     log(LogLevel::kError, "http-route-failed", {{"what", exception.what()}});

@@ -23,6 +23,7 @@ struct HttpCall {
   HttpHeaders headers{};  // Names in lower case.
   std::string body{};
   std::string peer_address{};             // From the socket only; "unix" on a Unix socket.
+  std::string peer_source{};              // Who counts as one: the address, of IPv6 the /64.
   std::vector<std::string> peer_names{};  // DNS names of a verified client certificate.
 
   std::string header(std::string_view name) const;

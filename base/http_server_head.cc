@@ -241,9 +241,10 @@ void ChunkReader::step(char c) {
       return;
     case State::kBytesCr: return expect('\r', State::kBytesLf);
     case State::kBytesLf: return expect('\n', State::kSize);
-    case State::kTrailer:
-    case State::kTrailerText: return step_in_trailer(c);
-    case State::kTrailerEnd: return expect('\n', State::kTrailer);
+    case State::kLastCr:
+      if (c != '\r') return refuse(400, "trailers are not taken");
+      state_ = State::kLastLf;
+      return;
     case State::kLastLf: return expect('\n', State::kWhole);
     case State::kBytes:
     case State::kWhole: return;
@@ -267,20 +268,9 @@ void ChunkReader::step_in_size(char c) {
 void ChunkReader::size_ended() {
   digits_ = 0;
   if (left_ == 0) {
-    state_ = State::kTrailer;
+    state_ = State::kLastCr;
   } else if (left_ > body_most_ - body_.size()) {
     refuse(413, fmt::format("a body of more than {} bytes", body_most_));
-  }
-}
-
-// Trailers are read past: nothing here has a use for them.
-void ChunkReader::step_in_trailer(char c) {
-  if (c == '\r') {
-    state_ = state_ == State::kTrailer ? State::kLastLf : State::kTrailerEnd;
-  } else if (is_value_char(c)) {
-    state_ = State::kTrailerText;
-  } else {
-    refuse(400, "a control character in a trailer");
   }
 }
 

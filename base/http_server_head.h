@@ -68,15 +68,12 @@ class ChunkReader {
     kBytes,
     kBytesCr,
     kBytesLf,
-    kTrailer,
-    kTrailerText,
-    kTrailerEnd,
+    kLastCr,
     kLastLf,
     kWhole
   };
   void step(char c);
   void step_in_size(char c);
-  void step_in_trailer(char c);
   void size_ended();
   void refuse(int status, std::string detail) { fault_ = {status, std::move(detail)}; }
 

@@ -139,7 +139,12 @@ Caller caller_of(int fd) {
   sockaddr_storage peer{};
   socklen_t size = sizeof peer;
   if (getpeername(fd, reinterpret_cast<sockaddr*>(&peer), &size) != 0) return {"gone", "gone"};
-  if (peer.ss_family == AF_UNIX) return {"unix", "unix"};
+  if (peer.ss_family == AF_UNIX) {
+    ucred who{};
+    socklen_t who_size = sizeof who;
+    const bool known = getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &who_size) == 0;
+    return {"unix", known ? fmt::format("process {}", who.pid) : "unix"};
+  }
   const int on = 1;
   setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
   setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);

@@ -35,7 +35,7 @@ class ListenSocket {
 
 struct Caller {
   std::string address;  // "192.0.2.1", "2001:db8::1", or "unix".
-  std::string source;   // What is counted together: the address, of IPv6 the /64.
+  std::string source;   // What is counted together: the address, of IPv6 the /64, or the process.
 };
 
 // Who called on the accepted socket `fd`; also sets the socket's options.

@@ -14,9 +14,8 @@
 namespace pointsman {
 namespace {
 
-constexpr Duration kReplyWithin = 15s;     // A whole reply, or one piece of a stream, written.
-constexpr Duration kRefusalWithin = 1s;    // A canned refusal.
-constexpr Duration kRefusalLogEvery = 1s;  // Strangers must not fill the log.
+constexpr Duration kReplyWithin = 15s;   // A whole reply, or one piece of a stream, written.
+constexpr Duration kRefusalWithin = 1s;  // A canned refusal.
 
 std::vector<std::string> segments_of(std::string_view path) {
   std::vector<std::string> segments;
@@ -57,10 +56,8 @@ const char* reason_of(int status) {
 
 // One line a second for all strangers together.
 void log_refusal(const std::string& peer, const HttpFault& fault) {
-  static std::atomic<std::int64_t> next{0};
-  const std::int64_t now = system_clock().now().ns;
-  std::int64_t due = next.load();
-  if (now < due || !next.compare_exchange_strong(due, now + kRefusalLogEvery.count())) return;
+  static LogPace pace;
+  if (!pace.due(system_clock().now())) return;
   log(LogLevel::kInfo, "http-refused",
       {{"peer", peer}, {"status", fault.status}, {"reason", fault.detail}});
 }
@@ -97,12 +94,9 @@ HttpReply RouteTable::answer(HttpCall& call) const {
   return reply;
 }
 
-HttpSession::HttpSession(SessionHost& host, Wire& wire, std::string peer_address,
+HttpSession::HttpSession(SessionHost& host, Wire& wire, Caller caller,
                          std::atomic<std::int64_t>& waiting_since)
-    : host_(host),
-      wire_(wire),
-      peer_address_(std::move(peer_address)),
-      waiting_since_(waiting_since) {}
+    : host_(host), wire_(wire), caller_(std::move(caller)), waiting_since_(waiting_since) {}
 
 HttpSession::~HttpSession() { release_stream(); }
 
@@ -113,7 +107,7 @@ void HttpSession::release_stream() {
 void HttpSession::run(Instant began) {
   const Result<void> shaken = wire_.handshake(began + host_.options.head_within);
   if (!shaken.ok()) {
-    log_refusal(peer_address_, {0, shaken.error().message});
+    log_refusal(caller_.address, {0, shaken.error().message});
     wire_.linger();  // The alert that says why must reach the client.
     return;
   }
@@ -131,7 +125,6 @@ bool HttpSession::receive(bool first, Instant began) {
   if (!first && buffer_.empty() && !await_first_byte()) return false;
   if (!first) began = system_clock().now();
   Arrival arrival = receive_head(began + host_.options.head_within);
-  waiting_since_ = 0;
   if (arrival == Arrival::kWhole && !host_allowed()) {
     arrival = refuse({421, "this host is not served here"});
   }
@@ -238,7 +231,8 @@ HttpReply HttpSession::reply_to(std::string path, HttpHeaders query) {
                 .query = std::move(query),
                 .headers = std::move(head_.headers),
                 .body = std::move(body_),
-                .peer_address = peer_address_,
+                .peer_address = caller_.address,
+                .peer_source = caller_.source,
                 .peer_names = peer_names_};
   HttpReply reply = host_.routes.answer(call);
   if (!reply.stream || head_.method == "HEAD") return reply;
@@ -260,8 +254,11 @@ bool HttpSession::answer() {
                       .idle_most = host_.options.idle_most,
                       .answer =
                           [&](std::string path, HttpHeaders query) {
+                            waiting_since_ = 0;
                             HttpReply reply = reply_to(std::move(path), std::move(query));
-                            deadline = system_clock().now() + kReplyWithin;
+                            const Instant now = system_clock().now();
+                            if (!holds_stream_) waiting_since_ = now.ns;
+                            deadline = now + kReplyWithin;
                             return reply;
                           },
                       .write =
@@ -276,7 +273,7 @@ bool HttpSession::answer() {
 }
 
 void HttpSession::tell_fault() {
-  log_refusal(peer_address_, fault_);
+  log_refusal(caller_.address, fault_);
   const std::string reason = reason_of(fault_.status);
   const HttpReply reply = problem(fault_.status, reason, fault_.detail);
   wire_.write(fmt::format("HTTP/1.1 {} {}\r\nContent-Type: {}\r\nContent-Length: {}\r\n"

@@ -7,6 +7,7 @@
 
 #include "base/http_server.h"
 #include "base/http_server_head.h"
+#include "base/http_server_listen.h"
 #include "base/http_server_wire.h"
 
 // The requests of one connection, one after the other, each within its bounds.
@@ -39,8 +40,8 @@ struct SessionHost {
 class HttpSession {
  public:
   // `waiting_since` is told to the listener: the Instant (ns) since which the connection waits for
-  // a request, 0 while it serves one.
-  HttpSession(SessionHost& host, Wire& wire, std::string peer_address,
+  // its client to send or to read; 0 while a handler works or a stream runs.
+  HttpSession(SessionHost& host, Wire& wire, Caller caller,
               std::atomic<std::int64_t>& waiting_since);
   ~HttpSession();
   HttpSession(const HttpSession&) = delete;
@@ -67,7 +68,7 @@ class HttpSession {
 
   SessionHost& host_;
   Wire& wire_;
-  const std::string peer_address_;
+  const Caller caller_;
   std::atomic<std::int64_t>& waiting_since_;
   std::vector<std::string> peer_names_;
   std::string buffer_;  // Received and not yet used.

@@ -145,6 +145,12 @@ void set_log_level(LogLevel level) {
   level_most.store(static_cast<int>(level), std::memory_order_relaxed);
 }
 
+bool LogPace::due(Instant now) {
+  constexpr Duration kEvery = 1s;
+  std::int64_t next = next_.load();
+  return now.ns >= next && next_.compare_exchange_strong(next, now.ns + kEvery.count());
+}
+
 std::string printable(std::string_view text) {
   std::string shown;
   shown.reserve(text.size());

@@ -1,11 +1,15 @@
 #pragma once
 
+#include <atomic>
+#include <cstdint>
 #include <initializer_list>
 #include <string>
 #include <string_view>
 #include <utility>
 
 #include <fmt/format.h>
+
+#include "base/time.h"
 
 // Log: one line an event, on standard error, made for the system journal.
 //
@@ -36,6 +40,15 @@ struct LogField {
 };
 
 void log(LogLevel level, std::string_view event, std::initializer_list<LogField> fields = {});
+
+// One line a second, for what strangers can cause as often as they like. Thread-safe.
+class LogPace {
+ public:
+  bool due(Instant now);
+
+ private:
+  std::atomic<std::int64_t> next_{0};
+};
 
 // Lines above `level` are dropped. Default kInfo.
 void set_log_level(LogLevel level);

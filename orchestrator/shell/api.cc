@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
-#include "base/crypto.h"
 #include "base/log.h"
+#include "orchestrator/shell/api_order.h"
 
 namespace pointsman {
 namespace {
@@ -16,75 +16,6 @@ HttpReply json_reply(int status, const Json& json) {
   reply.body = json.dump() + "\n";
   reply.headers = {{"cache-control", "no-store"}};
   return reply;
-}
-
-std::optional<AskKind> ask_from(std::string_view word) {
-  if (word == "failover") return AskKind::kFailover;
-  if (word == "adopt") return AskKind::kAdopt;
-  if (word == "cancel") return AskKind::kCancel;
-  if (word == "pause") return AskKind::kPause;
-  if (word == "resume") return AskKind::kResume;
-  if (word == "ack") return AskKind::kAck;
-  return std::nullopt;
-}
-
-int site_of(const ServicePolicy& policy, const std::string& name) {
-  for (int k = 0; k < kSites; ++k) {
-    if (policy.sites.at(static_cast<std::size_t>(k)).name == name) return k;
-  }
-  return -1;
-}
-
-std::string last_segment(const std::string& path) { return path.substr(path.rfind('/') + 1); }
-
-const std::vector<std::string>& gate_names() {
-  static const std::vector<std::string> kNames{"mode",    "held",        "connected", "witness",
-                                               "target",  "replication", "fence",     "hold-down",
-                                               "ceiling", "breaker",     "record",    "provider"};
-  return kNames;
-}
-
-// The order in the body; an error says which member and what is allowed.
-Result<OperatorAsked> read_order(const HttpCall& call, const ServicePolicy& policy) {
-  OperatorAsked asked;
-  const auto kind = ask_from(last_segment(call.path));
-  if (!kind) return {ErrorCode::kNotFound, "no such order"};
-  asked.kind = *kind;
-  asked.actor =
-      "operator via " + (call.peer_address == "unix" ? "the control socket" : call.peer_address);
-  const auto parsed = Json::parse(call.body.empty() ? "{}" : call.body);
-  if (!parsed.ok()) return parsed.error();
-  const Json& body = *parsed;
-  if (!body.is_object()) return {ErrorCode::kInvalid, "the body must be a JSON object"};
-  const auto site = [&](const char* key, int& into) -> Result<void> {
-    const std::string name = body.string_or(key);
-    if (name.empty()) return {};
-    into = site_of(policy, name);
-    if (into >= 0) return {};
-    return {ErrorCode::kInvalid, std::string(key) + ": found \"" + name + "\", allowed: " +
-                                     policy.sites[0].name + ", " + policy.sites[1].name};
-  };
-  RETURN_IF_ERROR(site("to", asked.to));
-  RETURN_IF_ERROR(site("primary", asked.to));
-  RETURN_IF_ERROR(site("assert_off", asked.asserted_off));
-  asked.reason = body.string_or("reason").substr(0, 500);
-  if (asked.asserted_off >= 0 && asked.reason.empty()) {
-    return {ErrorCode::kInvalid, "assert_off needs a reason: who made sure that the site is off?"};
-  }
-  for (const Json& gate : body.array_or_empty("force")) {
-    const std::string name = gate.is_string() ? gate.as_string() : "";
-    if (std::find(gate_names().begin(), gate_names().end(), name) == gate_names().end()) {
-      return {ErrorCode::kInvalid, "force: \"" + name + "\" is no gate that can be overridden"};
-    }
-    asked.forced.insert(name);
-  }
-  if (const std::string lasting = body.string_or("for"); !lasting.empty()) {
-    asked.lasting = parse_duration(lasting);
-    if (!asked.lasting)
-      return {ErrorCode::kInvalid,
-              "for: found \"" + lasting + "\", allowed: a duration such as \"30m\""};
-  }
-  return asked;
 }
 
 }  // namespace
@@ -115,30 +46,21 @@ void Api::route(HttpServer& server, const char* method, const char* path, Handle
   });
 }
 
-void Api::set_tokens(std::map<std::string, std::string> tokens) {
-  const std::lock_guard lock(tokens_mutex_);
-  parts_.tokens = std::move(tokens);
-}
-
-std::optional<HttpReply> Api::refuse(const HttpCall& call) const {
+std::optional<HttpReply> Api::refuse(const HttpCall& call) {
   if (parts_.trusted) return std::nullopt;
-  const std::string header = call.header("authorization");
-  const std::string given = header.starts_with("Bearer ") ? header.substr(7) : "";
-  bool viewer = false;
-  bool operates = false;
-  const std::lock_guard lock(tokens_mutex_);
-  for (const auto& [role, token] : parts_.tokens) {
-    const bool same =
-        !token.empty() && equal_secret(digest(Hash::kSha256, given), digest(Hash::kSha256, token));
-    operates = operates || (same && role == "operator");
-    viewer = viewer || (same && (role == "viewer" || role == "operator"));
+  const Entry entry =
+      doorkeeper_.judge(call.header("authorization"), call.peer_source, parts_.clock.now());
+  if (entry == Entry::kTooMany) {
+    HttpReply reply = problem(429, "Too Many Requests", "too many wrong tokens from this address");
+    reply.headers.emplace_back("retry-after", "60");
+    return reply;
   }
-  if (!viewer) {
+  if (entry == Entry::kStranger) {
     HttpReply reply = problem(401, "Unauthorized", "a bearer token of [web.tokens] is needed");
     reply.headers.emplace_back("www-authenticate", "Bearer");
     return reply;
   }
-  if (call.method != "GET" && !operates) {
+  if (call.method != "GET" && call.method != "HEAD" && entry != Entry::kOperator) {
     return problem(403, "Forbidden", "this token may look, not order");
   }
   return std::nullopt;
@@ -276,21 +198,20 @@ HttpReply Api::order(const HttpCall& call) {
   const auto all = parts_.loop.snapshot();
   const auto found = all.find(call.parameter("service"));
   if (found == all.end()) return problem(404, "Not Found", "no service of that name");
-  auto asked = read_order(call, found->second.policy);
-  if (!asked.ok()) return problem(400, "Bad Request", asked.error().message);
-  const auto body = Json::parse(call.body.empty() ? "{}" : call.body);
-  if (body->bool_or("dry_run")) return rehearse(found->second, *asked);
+  auto order = read_order(call, found->second.policy);
+  if (!order.ok()) return problem(400, "Bad Request", order.error().message);
+  if (order->dry_run) return rehearse(found->second, order->asked);
   if (parts_.dry_run)
     return problem(409, "Refused", "this daemon runs dry: only dry runs are done");
-  return tell(found->first, parts_.loop.ask(found->first, std::move(*asked), kAskWithin));
+  return tell(found->first, parts_.loop.ask(found->first, std::move(order->asked), kAskWithin));
 }
 
 HttpReply Api::order_all(const HttpCall& call) {
   Json texts = Json::array();
   for (const auto& [name, shot] : parts_.loop.snapshot()) {
-    auto asked = read_order(call, shot.policy);
-    if (!asked.ok()) return problem(400, "Bad Request", asked.error().message);
-    const auto answer = parts_.loop.ask(name, std::move(*asked), kAskWithin);
+    auto order = read_order(call, shot.policy);
+    if (!order.ok()) return problem(400, "Bad Request", order.error().message);
+    const auto answer = parts_.loop.ask(name, std::move(order->asked), kAskWithin);
     if (!answer.ok()) return problem(503, "Service Unavailable", answer.error().message);
     texts.push(answer->text);
   }

@@ -1,11 +1,11 @@
 #pragma once
 
 #include <map>
-#include <mutex>
 #include <string>
 
 #include "base/http_server.h"
 #include "orchestrator/offline/config.h"
+#include "orchestrator/shell/doorkeeper.h"
 #include "orchestrator/shell/executor.h"
 #include "orchestrator/shell/loop.h"
 
@@ -27,18 +27,20 @@ class Api {
     std::map<std::string, std::string> tokens;  // Role -> token. Empty on the control socket.
     bool trusted = false;                       // The control socket: no tokens.
   };
-  explicit Api(Parts parts) : parts_(std::move(parts)) {}
+  explicit Api(Parts parts) : parts_(std::move(parts)), doorkeeper_(parts_.tokens) {}
 
   // Registers every route. The Api outlives the server.
   void serve(HttpServer& server);
 
   // Role -> token, of a reload. Thread-safe.
-  void set_tokens(std::map<std::string, std::string> tokens);
+  void set_tokens(const std::map<std::string, std::string>& tokens) {
+    doorkeeper_.set_tokens(tokens);
+  }
 
  private:
   using Handler = HttpReply (Api::*)(const HttpCall&);
   void route(HttpServer& server, const char* method, const char* path, Handler handler);
-  std::optional<HttpReply> refuse(const HttpCall& call) const;
+  std::optional<HttpReply> refuse(const HttpCall& call);
 
   HttpReply services(const HttpCall& call);
   HttpReply service(const HttpCall& call);
@@ -55,7 +57,7 @@ class Api {
   HttpReply tell(const std::string& service, const Result<OperatorAnswer>& answer) const;
 
   Parts parts_;
-  mutable std::mutex tokens_mutex_;  // A reload changes parts_.tokens while calls come in.
+  Doorkeeper doorkeeper_;
 };
 
 // Rendering, pure: what the API answers.

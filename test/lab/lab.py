@@ -98,6 +98,7 @@ class Lab:
         self.loads = []
         self.places = {}
         self.service = {}  # Further or other keys of [[service]], for a scenario.
+        self.web, self.tokens = {}, {}  # Section [web] and its tokens.
 
     def __enter__(self):
         try:

@@ -39,12 +39,12 @@ def write_agent(lab, site, peer, certs):
 def write_monitor(lab, certs):
     folder = lab.monitor.folder
     credentials = config_text.secret_file(folder / "credentials.toml",
-                                          config_text.credentials_toml(lab.bind))
+                                          config_text.credentials_toml(lab.bind, lab.tokens))
     monitor = {
         "monitor": {"name": "monitor", "state_dir": str(folder / "state"),
                     "credentials": credentials, "control": str(folder / "control.sock"),
                     "references": [f"tcp://{lab_net.ADDRESS['client']}:8000"]},
-        "tls": tls(certs, "monitor")}
+        "web": lab.web, "tls": tls(certs, "monitor")}
     (folder / "state").mkdir(exist_ok=True)
     service = {"name": "im-api",
                "probe": {"type": "http", "url": "http://{address}:8080/health",

@@ -43,7 +43,7 @@ TEST_CASE("an order counts only when it is addressed here, in sequence and fresh
   order.token.incarnation = 99;
   CHECK_EQ(pair.sh.order(order, at(1s)), "no: token of another run of this agent");
   order.token.incarnation = 100;
-  order.sequence = 2;
+  order.sequence = 1;
   CHECK_EQ(pair.sh.order(order, at(1s)), "no: older than a message already received");
   order.sequence = 50;
   order.power = "bj";
@@ -55,6 +55,18 @@ TEST_CASE("an order counts only when it is addressed here, in sequence and fresh
   order.run = "m1";
   order.sequence = 51;
   CHECK_EQ(pair.sh.order(order, at(1s)), "no: older than a message already received");
+}
+
+TEST_CASE("an old message sent again is not the beginning of a new run") {
+  Pair pair;
+  auto living = Pair::order(Verb::kPrepare, pair.sh, {2, "sh", at(1s)});
+  living.run = "m2";
+  CHECK(pair.sh.guard().in_sequence(living.sender, living.run, 3));
+  auto old = living;
+  old.run = "m1";  // Of before this agent was started: it does not know that run.
+  old.token.incarnation = 99;
+  CHECK_EQ(pair.sh.order(old, at(1s)), "no: token of another run of this agent");
+  CHECK_EQ(pair.sh.order(living, at(1s)), "yes, save: prepared; vouching stopped");
 }
 
 TEST_CASE("numbers only grow, and an equal number with another id is somebody else's") {

@@ -10,7 +10,9 @@
 #include <array>
 #include <atomic>
 #include <cstring>
+#include <list>
 #include <thread>
+#include <vector>
 // What the server does with clients that misbehave, over real sockets.
 
 namespace pointsman {
@@ -19,9 +21,13 @@ namespace {
 // A bare TCP client.
 class Peer {
  public:
-  explicit Peer(int port) : fd_(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+  // From 127.0.0.`from`.
+  explicit Peer(int port, std::uint32_t from = 1)
+      : fd_(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
     sockaddr_in address{};
     address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK - 1 + from);
+    (void)bind(fd_, reinterpret_cast<sockaddr*>(&address), sizeof address);
     address.sin_port = htons(static_cast<std::uint16_t>(port));
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     connected_ = connect(fd_, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0;
@@ -250,6 +256,45 @@ TEST_CASE("http guard: a full server drops the connection that waits longest") {
   CHECK(old.receive() == "<end>");
   younger.send_text(kGet);
   CHECK(begins(younger.receive("\r\n\r\nout"), "HTTP/1.1 200"));
+}
+
+TEST_CASE("http guard: a few sources cannot keep others out") {
+  Site site({.connections_most = 12, .connections_per_source = 6});
+  std::list<Peer> slow;
+  // One dribbles heads, the other a body: both only wait for their clients.
+  for (int i = 0; i < 6; ++i) {
+    slow.emplace_back(site.server.port(), 2).send_text("GET /out HTTP/1.1\r\nHo");
+    slow.emplace_back(site.server.port(), 3).send_text(kPost + "Content-Length: 9\r\n\r\nab");
+  }
+  std::this_thread::sleep_for(100ms);
+  for (int i = 0; i < 3; ++i) {
+    Peer good(site.server.port(), 4);
+    good.send_text(kGet);
+    CHECK(begins(good.receive("\r\n\r\nout", 4s), "HTTP/1.1 200"));
+  }
+}
+
+TEST_CASE("http guard: one that does not read its answers gives up its place") {
+  Site site({.connections_most = 12, .connections_per_source = 6});
+  std::list<Peer> deaf;
+  std::string many;
+  while (many.size() < 100'000) many += kGet;
+  std::vector<std::thread> senders;
+  for (int i = 0; i < 12; ++i) {
+    Peer& peer = deaf.emplace_back(site.server.port(), 2 + i % 2);
+    senders.emplace_back([&] {
+      for (int k = 0; k < 400 && peer.send_text(many); ++k) {
+      }
+    });
+  }
+  std::this_thread::sleep_for(1s);  // Both directions are full by now.
+  for (int i = 0; i < 3; ++i) {
+    Peer good(site.server.port(), 4);
+    good.send_text(kGet);
+    CHECK(begins(good.receive("\r\n\r\nout", 4s), "HTTP/1.1 200"));
+  }
+  site.server.stop();
+  for (std::thread& sender : senders) sender.join();
 }
 
 TEST_CASE("http guard: streams are capped, end, and are cut by stop") {

@@ -126,7 +126,8 @@ std::string unchunked(const std::string& text, std::size_t piece, std::size_t mo
 TEST_CASE("http head: chunked bodies") {
   for (const std::size_t piece : {std::size_t{1}, std::size_t{3}, std::size_t{1000}}) {
     CHECK(unchunked("0\r\n\r\nnext", piece) == "|next");
-    CHECK(unchunked("3\r\nabc\r\n2;x=y\r\nde\r\n0\r\nT: v\r\n\r\nn", piece) == "abcde|n");
+    CHECK(unchunked("3\r\nabc\r\n2;x=y\r\nde\r\n0\r\n\r\nn", piece) == "abcde|n");
+    CHECK(unchunked("1\r\na\r\n0\r\nT: v\r\n\r\n", piece) == "!400");
     CHECK(unchunked("A\r\n0123456789\r\n0\r\n\r\n", piece) == "0123456789|");
     CHECK(unchunked("3\r\nabc\r\n", piece) == "more");
     CHECK(unchunked("65\r\n", piece) == "!413");

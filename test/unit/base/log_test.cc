@@ -89,6 +89,15 @@ TEST_CASE("log: long lines are cut") {
   CHECK(text.substr(text.size() - 7) == " [cut]\n");
 }
 
+TEST_CASE("log: a pace is one line a second") {
+  LogPace pace;
+  const Instant now{5'000'000'000};
+  CHECK(pace.due(now));
+  CHECK_FALSE(pace.due(now));
+  CHECK_FALSE(pace.due(now + 999ms));
+  CHECK(pace.due(now + 1s));
+}
+
 TEST_CASE("log: what is printable") {
   CHECK(printable("plain é 漢 😀") == "plain é 漢 😀");
   CHECK(printable("a\tb\x7f") == "a\\x09b\\x7f");
