@@ -8,6 +8,8 @@ import os
 import pathlib
 import signal
 import subprocess
+import sys
+import time
 
 ADDRESS = {
     "site-a": "192.0.2.10",
@@ -53,6 +55,7 @@ class Net:
         _remove_left_behind()
         self.prefix = f"{PREFIX}{os.getpid()}"
         self._rules = {}
+        self._lines = {}
         self._made = []
         try:
             self._build()
@@ -121,11 +124,66 @@ class Net:
             f"ip saddr {ADDRESS[source]} ip daddr {ADDRESS[target]} drop"]
         self._load()
 
+    def lose(self, one, other, percent):
+        """Drops packets between two hosts at random, in both directions."""
+        self._rules[f"{one}~{other}"] = [
+            f"ip saddr {ADDRESS[source]} ip daddr {ADDRESS[target]} "
+            f"numgen random mod 100 < {percent} drop"
+            for source, target in ((one, other), (other, one))]
+        self._load()
+
+    def slow(self, host, delay_ms, jitter_ms=0):
+        """Every packet to and from `host` takes longer, each way, through a line of its own."""
+        self.end_slow(host)
+        number = list(ADDRESS).index(host)
+        device, table = f"slow{number}", str(100 + number)
+        line = subprocess.Popen(
+            ["ip", "netns", "exec", self.netns("wan"), sys.executable,
+             pathlib.Path(__file__).with_name("delay_line.py"), "--device", device,
+             "--ms", str(delay_ms), "--jitter-ms", str(jitter_ms)], stdin=subprocess.DEVNULL)
+        self._lines[host] = (line, device, table)
+        wan = self.netns("wan")
+        for _ in range(200):
+            if subprocess.run(["ip", "-n", wan, "link", "show", device], check=False,
+                              capture_output=True).returncode == 0:
+                break
+            time.sleep(0.02)
+        _ip("link", "set", device, "up", netns=wan)
+        for setting in (f"net.ipv4.conf.{device}.rp_filter=0", "net.ipv4.conf.all.rp_filter=0"):
+            self._sysctl("wan", setting)
+        _ip("route", "add", "default", "dev", device, "table", table, netns=wan)
+        # What comes out of the line goes on; what is of this host goes in.
+        _ip("rule", "add", "priority", "10", "iif", device, "lookup", "main", netns=wan)
+        _ip("rule", "add", "priority", "20", "to", ADDRESS[host], "lookup", table, netns=wan)
+        _ip("rule", "add", "priority", "20", "from", ADDRESS[host], "lookup", table, netns=wan)
+
+    def end_slow(self, host):
+        if host not in self._lines:
+            return
+        line, device, table = self._lines.pop(host)
+        wan = self.netns("wan")
+        _ip("rule", "del", "to", ADDRESS[host], "lookup", table, netns=wan)
+        _ip("rule", "del", "from", ADDRESS[host], "lookup", table, netns=wan)
+        _ip("rule", "del", "iif", device, "lookup", "main", netns=wan)
+        line.terminate()
+        line.wait()
+
+    def heal(self, key):
+        """Ends one cut: a site or host by its name, a direction "from>to", a loss "one~other"."""
+        if self._rules.pop(key, None) is not None:
+            self._load()
+
     def restore(self):
+        for host in list(self._lines):
+            self.end_slow(host)
         self._rules.clear()
         self._load()
 
     def close(self):
+        for line, _, _ in self._lines.values():
+            line.kill()
+            line.wait()
+        self._lines.clear()
         for host in self._made:
             _end_namespace(self.netns(host))
         self._made.clear()

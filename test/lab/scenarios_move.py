@@ -81,8 +81,8 @@ def moved(lab, outcome, fault_at, within):
     count_losses(lab, outcome)
 
 
-def count_losses(lab, outcome):
-    lost = measure.lost_writes(lab, lab.b, now())
+def count_losses(lab, outcome, survivor=None):
+    lost = measure.lost_writes(lab, survivor or lab.b, now())
     outcome.acknowledged = lost["acknowledged"]
     outcome.lost_mysql, outcome.lost_redis = len(lost["mysql"]), len(lost["redis"])
     gone = {write.id for store in ("mysql", "redis") for write in lost[store]}
