@@ -199,6 +199,8 @@ Verdict Guard::learn_reign(const ServiceReport& report) {
   const bool same_number = (epoch == record_.reign.epoch && report.reign != record_.reign) ||
                            (epoch == record_.highest && report.reign != record_.highest_reign);
   if (same_number) {
+    // Taken at both sites by persons' words, of which one is wrong: neither is believed.
+    if (record_.taken) end_leases();
     return {false, false, true,
             fmt::format("{} reigns in epoch {} under another id than ours", report.site, epoch)};
   }
@@ -212,6 +214,7 @@ Verdict Guard::learn_reign(const ServiceReport& report) {
   if (record_.role == Role::kPrimary) {
     record_.role = Role::kFenced;
     record_.fence_epoch = epoch;
+    record_.taken.reset();
     end_leases();
     verdict.alarm = true;
   }
@@ -312,6 +315,7 @@ void Guard::fill(ServiceReport& report, Instant now) const {
   report.deadman_armed = armed_;
   report.promise_rest = std::max(promise_.end() - now, Duration::zero());
   report.monitor_counter = record_.monitor_counter;
+  report.taken = record_.taken;
   report.peer = {};
   if (peer_report_) {
     report.peer.age = std::max(now - peer_report_at_, Duration::zero());

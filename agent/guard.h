@@ -20,6 +20,9 @@
 
 namespace pointsman {
 
+// How long a site stays open on a person's word alone; a monitor that adopts it ends that.
+inline constexpr Duration kTakenLease = 24h;
+
 // What must survive a crash.
 struct GuardRecord {
   Role role = Role::kNone;
@@ -35,6 +38,7 @@ struct GuardRecord {
   LeaseTerms widest;              // Largest L and F of any vouch of ours that may still be held.
   Duration lease = 3s;            // As the monitor last told it: what we vouch with.
   std::uint64_t monitor_counter = 0;
+  std::optional<Taken> taken;  // By a person's word, and not adopted by a monitor yet.
 
   Json to_json() const;
   static Result<GuardRecord> from_json(const Json& json);
@@ -102,6 +106,15 @@ class Guard {
   // Why a prepare like this one would be refused now, whatever its number; "" when it would not.
   std::string prepare_refusal(const Order& order, const GuardSight& sight) const;
 
+  // --- From a person at this site, while the monitor is dead and the other site off.
+  // Accepted: vouching for the peer has stopped for good, and finish_take() takes power when our
+  // promises have ended. Refused while the peer or a monitor is heard. A site that was taken before
+  // and is open gets its lease anew, at once.
+  Verdict begin_take(const Take& take, const std::string& reign_id, Instant now);
+  // To be called with each tick(). Not accepted: given up, for the peer or a monitor was heard.
+  Verdict finish_take(Instant now);
+  Duration take_rest(Instant now) const;  // Until power comes; zero when none is being taken.
+
   // --- From and to the peer.
   Verdict on_peer_vouch(const Vouch& vouch, const std::string& run, Instant now);
   // The peer's own report, received at `now`. May accept the peer's reign, or end our own (save).
@@ -149,6 +162,7 @@ class Guard {
   std::optional<std::string> refuse_for_lone(const Order& order) const;
   std::optional<std::string> refuse_for_promise(Instant now) const;
   Verdict refuse_seen(const Order& order, std::string reason);
+  std::optional<std::string> contradicted(Instant since) const;
   void accept_number(const Order& order);
   void void_prepared();
   void end_leases();
@@ -199,6 +213,13 @@ class Guard {
   std::deque<std::uint64_t> peer_former_;  // Incarnations before its present one.
   bool peer_lone_told_ = false;            // It has told since we last had reason to doubt.
   Instant prepare_until_{0};
+  struct Taking {
+    Take by;
+    Reign reign;
+    Instant begun;
+    Instant ready;
+  };
+  std::optional<Taking> taking_;
   std::uint64_t fenced_ = 0;    // Read back.
   std::uint64_t promoted_ = 0;  // Read back.
 };

@@ -110,6 +110,7 @@ Verdict Guard::adopt(const Order& order, const GuardSight& sight, Instant now) {
   if (!mine) {
     accept_number(order);
     end_leases();
+    record_.taken.reset();
     // A site that reigned, or was fenced, becomes a standby only by `follow`.
     if (record_.role == Role::kPrimary) {
       record_.role = Role::kFenced;
@@ -138,6 +139,7 @@ Verdict Guard::adopt(const Order& order, const GuardSight& sight, Instant now) {
   accept_number(order);
   if (record_.prepared) record_.prepared.reset();
   end_leases();
+  record_.taken.reset();
   record_.role = Role::kPrimary;
   record_.reign = order.reign;
   record_.power = site_;
@@ -208,6 +210,7 @@ Verdict Guard::fence(const Order& order) {
   accept_number(order);
   if (record_.prepared) void_prepared();  // Of this very number.
   record_.fence_epoch = order.reign.epoch;
+  record_.taken.reset();
   // A standby stays one: read-only already, and its replication goes on.
   if (record_.role != Role::kStandby) record_.role = Role::kFenced;
   end_leases();
@@ -236,6 +239,7 @@ Verdict Guard::promote(const Order& order, Instant now) {
   accept_number(order);
   record_.prepared.reset();
   end_leases();
+  record_.taken.reset();
   record_.role = Role::kPrimary;
   record_.reign = order.reign;
   record_.power = site_;

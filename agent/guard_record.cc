@@ -35,6 +35,7 @@ Json GuardRecord::to_json() const {
     json.set("prepared",
              Json::object({{"reign", reign_json(prepared->reign)}, {"move", prepared->move}}));
   }
+  if (taken) json.set("taken", pointsman::to_json(*taken));
   return json;
 }
 
@@ -60,6 +61,14 @@ Result<GuardRecord> GuardRecord::from_json(const Json& json) {
     Members inner(*in.raw("prepared"), "record.prepared", Absent::kRefused);
     record.prepared = PrepareRenewal{inner.reign("reign"), inner.text("move", 64)};
     if (!inner.ok()) in.adopt_error(inner.error());
+  }
+  if (in.has("taken")) {
+    auto taken = taken_from(*in.raw("taken"));
+    if (taken) {
+      record.taken = std::move(*taken);
+    } else {
+      in.adopt_error(taken.error());
+    }
   }
   if (!in.ok()) return in.error();
   return record;

@@ -3,9 +3,12 @@
 
 #include <cstdio>
 #include <cstring>
+#include <iostream>
+#include <optional>
 #include <string>
 
 #include "agent/program.h"
+#include "agent/take_command.h"
 #include "agent/witness_probes.h"
 #include "base/descriptor_limit.h"
 #include "base/http.h"
@@ -21,12 +24,37 @@ constexpr int kExitFailed = 1;
 constexpr int kExitUsage = 2;
 constexpr Duration kLeaveWithin = 3s;
 
+constexpr const char* kUsage =
+    "usage: pointsman-agent [--config FILE] [--dry-run] [--version]\n"
+    "       pointsman-agent take SERVICE --assert-off SITE --reason TEXT [--yes] [--config FILE]\n"
+    "  take  as root, when the monitor's host is dead too: this site takes power by your word "
+    "that\n"
+    "        SITE is off\n";
+
 struct Arguments {
   std::string config = "/etc/pointsman/agent.toml";
+  std::optional<TakeAsked> take;
   bool dry_run = false;
   bool version = false;
   bool good = true;
 };
+
+// One word of `take`, or false.
+bool read_take(TakeAsked& take, int argc, char** argv, int& k) {
+  const std::string word = argv[k];
+  if (word == "--yes") {
+    take.yes = true;
+  } else if (word == "--assert-off" && k + 1 < argc) {
+    take.off = argv[++k];
+  } else if (word == "--reason" && k + 1 < argc) {
+    take.reason = argv[++k];
+  } else if (!word.starts_with("-") && take.service.empty()) {
+    take.service = word;
+  } else {
+    return false;
+  }
+  return true;
+}
 
 Arguments read_arguments(int argc, char** argv) {
   Arguments arguments;
@@ -34,6 +62,10 @@ Arguments read_arguments(int argc, char** argv) {
     const std::string word = argv[k];
     if (word == "--config" && k + 1 < argc) {
       arguments.config = argv[++k];
+    } else if (word == "take" && k == 1) {
+      arguments.take.emplace();
+    } else if (arguments.take) {
+      arguments.good = read_take(*arguments.take, argc, argv, k) && arguments.good;
     } else if (word == "--dry-run") {
       arguments.dry_run = true;
     } else if (word == "--version") {
@@ -41,6 +73,12 @@ Arguments read_arguments(int argc, char** argv) {
     } else {
       arguments.good = false;
     }
+  }
+  if (arguments.take) {
+    const TakeAsked& take = *arguments.take;
+    arguments.good =
+        arguments.good && !take.service.empty() && !take.off.empty() && !take.reason.empty();
+    arguments.take->config = arguments.config;
   }
   return arguments;
 }
@@ -108,12 +146,13 @@ int run(const Arguments& arguments) {
 int main(int argc, char** argv) {
   const auto arguments = pointsman::read_arguments(argc, argv);
   if (!arguments.good) {
-    std::fputs("usage: pointsman-agent --config FILE [--dry-run] [--version]\n", stderr);
+    std::fputs(pointsman::kUsage, stderr);
     return pointsman::kExitUsage;
   }
   if (arguments.version) {
     std::puts("pointsman-agent " PM_VERSION);
     return 0;
   }
+  if (arguments.take) return pointsman::run_take(*arguments.take, std::cin, std::cout);
   return pointsman::run(arguments);
 }

@@ -157,7 +157,7 @@ Result<void> AgentProgram::start() {
   }
   std::vector<ServiceRunner*> services;
   for (const auto& service : services_) services.push_back(service.get());
-  server_ = std::make_unique<AgentServer>(config_, services);
+  server_ = std::make_unique<AgentServer>(config_, services, dry_run_);
   start_deadman();
   DeadmanThread* const deadman = deadman_.get();
   for (const auto& service : services_) {

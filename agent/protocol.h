@@ -92,6 +92,18 @@ struct Prepared {
   Duration rest{0};  // Until it runs out, unless renewed.
 };
 
+// A person's word that the other site is off, given at this site.
+struct Take {
+  std::string off;  // The other site.
+  std::string actor;
+  std::string reason;
+  std::string at;  // As people write it.
+};
+struct Taken {
+  Reign reign;
+  Take by;
+};
+
 struct ServiceReport {
   std::string service;
   std::string site;
@@ -128,6 +140,7 @@ struct ServiceReport {
   std::vector<WitnessCount> witness;
   std::uint64_t monitor_counter = 0;  // Highest state counter of a monitor ever seen.
   std::uint64_t spec_version = 0;     // Of the witness probes it runs.
+  std::optional<Taken> taken;         // In power by a person's word, until a monitor adopts it.
   // Why it would refuse, now, the automatic prepare that it refused last; "": it no longer would.
   // Unset: it refused none.
   std::optional<std::string> prepare_refusal;
@@ -200,6 +213,10 @@ struct OrderReply {
 };
 
 inline constexpr std::size_t kPollBodyMost = 1 << 20;
+
+inline constexpr std::size_t kTakeTextMost = 500;
+Json to_json(const Taken& taken);
+Result<Taken> taken_from(const Json& json);
 
 Json to_json(const ServiceReport& report);
 Result<ServiceReport> service_report_from(const Json& json);

@@ -210,6 +210,22 @@ std::optional<Role> role_from(std::string_view text) {
   return std::nullopt;
 }
 
+Json to_json(const Taken& taken) {
+  return Json::object({{"reign", reign_json(taken.reign)},
+                       {"off", taken.by.off},
+                       {"actor", taken.by.actor},
+                       {"reason", taken.by.reason},
+                       {"at", taken.by.at}});
+}
+
+Result<Taken> taken_from(const Json& json) {
+  Members in(json, "taken", Absent::kRefused);
+  Taken taken{in.reign("reign"),
+              {in.text("off"), in.text("actor"), in.text("reason", kTakeTextMost), in.text("at")}};
+  if (!in.ok()) return in.error();
+  return taken;
+}
+
 Json to_json(const ServiceReport& report) {
   Json json = Json::object();
   write_standing(report, json);
@@ -228,6 +244,7 @@ Json to_json(const ServiceReport& report) {
                                  {"reign", reign_json(report.peer.reign)},
                                  {"lone", report.peer.lone}}));
   json.set("spec_version", number_json(report.spec_version));
+  if (report.taken) json.set("taken", to_json(*report.taken));
   if (report.prepare_refusal) {
     json.set("prepare_refusal", report.prepare_refusal->substr(0, kDetailMost / 4));
   }
@@ -255,6 +272,14 @@ Result<ServiceReport> service_report_from(const Json& json) {
   }
   read_object(in, "peer", [&](Members& inner) { report.peer = read_peer(inner); });
   report.spec_version = in.number("spec_version");
+  if (in.has("taken")) {
+    auto taken = taken_from(*in.raw("taken"));
+    if (taken) {
+      report.taken = std::move(*taken);
+    } else {
+      in.adopt_error(taken.error());
+    }
+  }
   if (in.has("prepare_refusal")) report.prepare_refusal = in.text("prepare_refusal", kDetailMost);
   report.trouble = in.text("trouble", kDetailMost);
   if (!in.ok()) return in.error();

@@ -4,6 +4,7 @@
 
 #include "base/certificate.h"
 #include "base/clock.h"
+#include "base/crypto.h"
 #include "base/log.h"
 
 namespace pointsman {
@@ -32,8 +33,9 @@ HttpReply refuse(const HttpCall& call, const std::string& reason) {
 
 }  // namespace
 
-AgentServer::AgentServer(const AgentConfig& config, std::vector<ServiceRunner*> services)
-    : config_(config), services_(std::move(services)) {
+AgentServer::AgentServer(const AgentConfig& config, std::vector<ServiceRunner*> services,
+                         bool dry_run)
+    : config_(config), services_(std::move(services)), dry_run_(dry_run) {
   public_.route("POST", "/v1/poll", [this](const HttpCall& call) { return poll(call); });
   public_.route("POST", "/v1/order", [this](const HttpCall& call) { return order(call); });
   public_.route("GET", "/v1/version", [this](const HttpCall&) { return version(); });
@@ -45,6 +47,8 @@ AgentServer::AgentServer(const AgentConfig& config, std::vector<ServiceRunner*> 
   });
   control_.route("GET", "/v1/version", [this](const HttpCall&) { return version(); });
   control_.route("GET", "/v1/status", [this](const HttpCall&) { return status(); });
+  // Only here: the permissions of the socket are its lock.
+  control_.route("POST", "/v1/take", [this](const HttpCall& call) { return take(call); });
 }
 
 Result<void> AgentServer::start() {
@@ -137,6 +141,26 @@ HttpReply AgentServer::order(const HttpCall& call) {
   ServiceRunner* runner = find(order->service);
   if (runner == nullptr) return problem(404, "Not found", "no service " + order->service);
   return json_reply(to_json(runner->on_order(*order)));
+}
+
+HttpReply AgentServer::take(const HttpCall& call) {
+  const auto json = Json::parse(call.body);
+  if (!json) return problem(400, "Bad request", json.error().message);
+  ServiceRunner* runner = find(json->string_or("service"));
+  if (runner == nullptr) return problem(404, "Not found", "no service of that name");
+  if (dry_run_) return problem(409, "Refused", "this agent runs dry: it takes no power");
+  const Take take{json->string_or("off"), json->string_or("actor"), json->string_or("reason"),
+                  json->string_or("at")};
+  for (const std::string* text : {&take.off, &take.actor, &take.at}) {
+    if (text->size() > 64) return problem(400, "Bad request", "a name of more than 64 bytes");
+  }
+  if (take.reason.size() > kTakeTextMost) {
+    return problem(400, "Bad request", "a reason of more than 500 bytes");
+  }
+  const ServiceRunner::TakeAnswer answer = runner->take(take, random_id());
+  return json_reply(Json::object({{"accepted", answer.verdict.accepted},
+                                  {"reason", answer.verdict.reason},
+                                  {"wait_ms", whole_ms(answer.rest)}}));
 }
 
 HttpReply AgentServer::version() const {

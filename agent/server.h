@@ -16,7 +16,7 @@ namespace pointsman {
 class AgentServer {
  public:
   // The runners outlive this.
-  AgentServer(const AgentConfig& config, std::vector<ServiceRunner*> services);
+  AgentServer(const AgentConfig& config, std::vector<ServiceRunner*> services, bool dry_run);
 
   // kUnavailable names the address.
   Result<void> start();
@@ -27,6 +27,7 @@ class AgentServer {
  private:
   HttpReply poll(const HttpCall& call);
   HttpReply order(const HttpCall& call);
+  HttpReply take(const HttpCall& call);
   HttpReply version() const;
   HttpReply status();
   Result<void> identity_holds() const;
@@ -35,6 +36,7 @@ class AgentServer {
 
   const AgentConfig& config_;
   const std::vector<ServiceRunner*> services_;
+  const bool dry_run_;
   HttpServer public_;
   HttpServer control_;
 };

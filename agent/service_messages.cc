@@ -271,6 +271,24 @@ ServiceReport ServiceRunner::report_locked(Instant now) {
   return report;
 }
 
+// --- A person at this site.
+
+ServiceRunner::TakeAnswer ServiceRunner::take(const Take& take, const std::string& reign_id) {
+  TakeAnswer answer;
+  const std::lock_guard lock(mutex_);
+  const Instant now = parts_.clock->now();
+  answer.verdict = change([&](Guard& guard) { return guard.begin_take(take, reign_id, now); });
+  answer.rest = guard_.take_rest(now);
+  log(answer.verdict.accepted ? LogLevel::kWarning : LogLevel::kNotice,
+      answer.verdict.accepted ? "take-begun" : "take-refused",
+      {{"service", name()},
+       {"off", take.off},
+       {"actor", take.actor},
+       {"why", take.reason},
+       {"reason", answer.verdict.reason}});
+  return answer;
+}
+
 // --- The peer.
 
 std::string ServiceRunner::peer_name() {

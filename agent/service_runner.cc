@@ -197,21 +197,34 @@ void ServiceRunner::read_back(const ReadBack& back, const Standing& applied,
   progress_.notify_all();
 }
 
+// True when power was taken just now.
+bool ServiceRunner::finish_take(Instant now) {
+  const Verdict verdict = change([&](Guard& guard) { return guard.finish_take(now); });
+  say(verdict.accepted ? "taken" : "not-taken", verdict);
+  if (!verdict.accepted || !verdict.save) return false;
+  follow_ = false;
+  hook_due_ = "promoted";
+  return true;
+}
+
 Duration ServiceRunner::turn() {
   Standing next;
   std::uint64_t fence_epoch = 0;
   Reign reign;
   Instant now;
+  bool took = false;
   {
     const std::lock_guard lock(mutex_);
     now = parts_.clock->now();
     last_turn_ns_ = now.ns;
     say("prepare-void", change([&](Guard& guard) { return guard.tick(now); }));
+    took = finish_take(now);
     next = standing(now);
     note_level(next.level, now);
     fence_epoch = guard_.record().fence_epoch;
     reign = guard_.record().reign;
   }
+  if (took && bells_.lease_changed) bells_.lease_changed();
   const ReadBack back = applier_.apply(next, now);
   const std::lock_guard lock(mutex_);
   read_back(back, next, fence_epoch, reign);

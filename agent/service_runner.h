@@ -90,6 +90,12 @@ class ServiceRunner {
   // The same without the wait.
   OrderReply take_order(const Order& order);
   ServiceReport report();
+  // A person's word at this site; `rest` is then until power comes.
+  struct TakeAnswer {
+    Verdict verdict;
+    Duration rest{0};
+  };
+  TakeAnswer take(const Take& take, const std::string& reign_id);
 
   // --- The peer poller.
   std::string peer_name();  // "" until it was told.
@@ -126,6 +132,7 @@ class ServiceRunner {
   void read_back(const ReadBack& back, const Standing& applied, std::uint64_t fence_epoch,
                  const Reign& reign);
   void note_order(const Order& order, const Verdict& verdict);
+  bool finish_take(Instant now);
   void note_level(Level level, Instant now);
   void say(const char* event, const Verdict& verdict);
   void watch(const ServicePoll& poll, bool lent);

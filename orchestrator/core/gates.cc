@@ -362,10 +362,29 @@ Adoption adoption_by_record(const ServicePolicy& policy, const ServiceState& sta
   return {named, ""};
 }
 
+// A site that a person has taken while we were away: only his word keeps the other one closed.
+std::optional<std::string> taken_while_away(const ServicePolicy& policy, const ServiceState& state,
+                                            Instant now) {
+  for (int site = 0; site < kSites; ++site) {
+    const SiteView& view = state.sites.at(static_cast<std::size_t>(site));
+    if (!view.agent_heard || view.agent.taken.empty()) continue;
+    const SiteView& other = state.sites.at(static_cast<std::size_t>(state.other(site)));
+    const std::string& name = policy.sites.at(static_cast<std::size_t>(site)).name;
+    const std::string& off = policy.sites.at(static_cast<std::size_t>(state.other(site))).name;
+    const bool answers = other.agent_heard && now - other.agent_at <= 5s;
+    return fmt::format(
+        "{} was taken by {} while this monitor was away: keep {} off until `pointsman adopt {} "
+        "--primary {}{}` has settled it",
+        name, view.agent.taken, off, policy.name, name, answers ? "" : " --assert-off " + off);
+  }
+  return std::nullopt;
+}
+
 }  // namespace
 
 Adoption adoption(const ServicePolicy& policy, const ServiceState& state, Instant now) {
   const std::string ask = "; `pointsman adopt " + policy.name + " --primary SITE` settles it";
+  if (const auto taken = taken_while_away(policy, state, now)) return {-1, *taken};
   if (state.restored) return {-1, state.restored_why};
   const Adoption by_record = adoption_by_record(policy, state);
   if (!policy.agents || by_record.site < 0) return by_record;

@@ -401,6 +401,10 @@ void take(const Transition& row, Turn& turn) {
     end_move(turn, "failed", row.why);
     turn.s.publish.reset();
     turn.s.fence.reset();
+    if (row.on == Trigger::kDisowned && !turn.s.restored) {
+      turn.tell(NoticeLevel::kUrgent, "disowned",
+                turn.policy.name + ": " + adoption(turn.policy, turn.s, turn.now).refusal);
+    }
   }
 }
 

@@ -95,6 +95,8 @@ struct AgentView {
   Duration peer_age{0};  // Since the peer's last reply to this agent.
   std::vector<WitnessView> witness;
   std::uint64_t monitor_counter = 0;
+  // In power by a person's word at that site, while we were away: whose and why; "": it is not.
+  std::string taken;
   // Why it would refuse, now, the automatic prepare that it refused last; "": it no longer would.
   // Unset: it refused none.
   std::optional<std::string> prepare_refusal;

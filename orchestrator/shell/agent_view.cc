@@ -68,6 +68,7 @@ AgentView view_of(const ServicePolicy& policy, const ServiceReport& report) {
   view.peer_answers = report.peer.answers;
   view.peer_age = report.peer.age;
   view.monitor_counter = report.monitor_counter;
+  if (report.taken) view.taken = report.taken->by.actor + " (" + report.taken->by.reason + ")";
   view.prepare_refusal = report.prepare_refusal;
   view.trouble = report.trouble;
   read_stores(report, view);

@@ -33,6 +33,7 @@ Json site_json(const ServiceSnapshot& shot, int site) {
                  : heard             ? "up"
                                      : "down"},
        {"lone", heard && view.agent.lone},
+       {"taken", heard ? view.agent.taken : ""},
        {"trouble", heard ? view.agent.trouble : view.agent_problem}});
   if (!shot.policy.agents) {
     json.set("role", site == shot.state.primary ? "primary" : "standby");

@@ -19,6 +19,7 @@ import time
 import scenarios_move as move
 import scenarios_reload
 import scenarios_still as rest
+import scenarios_take
 from lab import Lab, LabError
 
 SCENARIOS = {
@@ -36,7 +37,7 @@ SCENARIOS = {
     "monitor-restarted": rest.monitor_restarted_beside_survivor,
     "monitor-down": rest.monitor_down,
     "monitor-down-10min": functools.partial(rest.monitor_down, seconds=600),
-    "reload": scenarios_reload.reload,
+    "reload": scenarios_reload.reload, "take": scenarios_take.take,
     "wrong-key": rest.wrong_key, "dry-run": rest.dry_run, "dry-daemon": rest.dry_daemon,
 }
 

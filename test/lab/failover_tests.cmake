@@ -21,7 +21,7 @@ endfunction()
 set(pm_failover_scenarios a b c d semi-sync late-applier bind-stopped monitor-cut-off
     monitor-to-a-cut one-way-loss site-b-down both-down replication-stopped delayed-replica record-edited
     two-failures paused both-writable first-run agents-upgraded monitor-restarted monitor-down
-    reload wrong-key dry-run dry-daemon)
+    reload take wrong-key dry-run dry-daemon)
 foreach(name ${pm_failover_scenarios})
   pm_failover(${name} lab 180 ${name})
 endforeach()

@@ -51,6 +51,7 @@ ServiceReport full_report() {
   report.spec_version = 3;
   report.trouble = "mysql does not answer";
   report.prepare_refusal = "we see the site in power up";
+  report.taken = Taken{{53, "0000000000000053"}, {"sh", "root", "rack on fire", "now"}};
   return report;
 }
 

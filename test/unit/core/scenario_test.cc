@@ -202,6 +202,8 @@ class Stage {
     } else if (key == "fenced") {
       view.fenced = std::strtoull(value.c_str(), nullptr, 10);
       view.highest = std::max(view.highest, view.fenced);
+    } else if (key == "taken") {
+      view.taken = value == "no" ? "" : value + " (rack on fire)";
     } else if (key == "replica") {
       view.replica = yes;
     } else if (key == "applier") {
