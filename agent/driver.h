@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
@@ -34,9 +35,14 @@ struct StoreReport {
   std::string received;           // Opaque position of all that reached this host, applied or not.
   std::optional<Duration> lag;    // As the product tells it.
   std::string errant;             // Writes found here that the source never had; empty: none seen.
-  bool semi_sync = false;         // An acknowledged write is on the replica too.
-  std::string detail;             // For people; never a secret.
-  Duration age{0};                // How long ago this was read (set by whoever caches it).
+  bool semi_sync = false;         // An acknowledged write is on the replica too...
+  Duration semi_sync_for{0};      // ...or has waited so long for it.
+  // The same positions as sums, comparable between stores of one history; "" and unset: not known.
+  std::string unit;  // "transactions" or "bytes".
+  std::optional<std::uint64_t> executed_count;
+  std::optional<std::uint64_t> taken_over;  // What was here when it was last promoted.
+  std::string detail;                       // For people; never a secret.
+  Duration age{0};  // How long ago this was read (set by whoever caches it).
 };
 
 // Where a replica shall follow.

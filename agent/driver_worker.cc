@@ -188,6 +188,9 @@ void DriverWorker::look() {
   if (!sound) {  // What it held when it last answered is still the best that is known.
     report.executed = report_.executed;
     report.received = report_.received;
+    report.unit = report_.unit;
+    report.executed_count = report_.executed_count;
+    report.taken_over = report_.taken_over;
     report.replica = report_.replica;
     report.source = report_.source;
   }

@@ -30,6 +30,10 @@ Json store_json(const StoreReport& store) {
                             {"detail", store.detail},
                             {"age_ms", rounded_up(store.age)}});
   if (store.lag) json.set("lag_ms", rounded_up(*store.lag));
+  if (store.semi_sync) json.set("semi_sync_for_ms", rounded_down(store.semi_sync_for));
+  if (!store.unit.empty()) json.set("unit", store.unit);
+  if (store.executed_count) json.set("executed_count", number_json(*store.executed_count));
+  if (store.taken_over) json.set("taken_over", number_json(*store.taken_over));
   return json;
 }
 
@@ -56,6 +60,12 @@ StoreReport read_store(Members& in) {
   store.semi_sync = in.flag("semi_sync");
   store.detail = in.text("detail", kDetailMost);
   store.age = in.duration("age_ms", 0s, kLongest);
+  if (in.has("semi_sync_for_ms")) {
+    store.semi_sync_for = in.duration("semi_sync_for_ms", 0s, kLongest);
+  }
+  store.unit = in.text("unit", 16);
+  if (in.has("executed_count")) store.executed_count = in.number("executed_count");
+  if (in.has("taken_over")) store.taken_over = in.number("taken_over");
   if (in.has("lag_ms")) store.lag = in.duration("lag_ms", 0s, kLongest);
   return store;
 }

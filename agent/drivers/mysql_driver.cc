@@ -61,7 +61,8 @@ Result<MysqlState> MysqlDriver::read_state(Instant deadline) {
       "@@global.gtid_strict_mode AS strict_mode, @@global.gtid_current_pos AS current_pos, "
       "@@global.gtid_binlog_pos AS binlog_pos, @@global.gtid_binlog_state AS binlog_state, "
       "@@global.gtid_slave_pos AS slave_pos, @@global.rpl_semi_sync_master_enabled AS semi_source, "
-      "@@global.rpl_semi_sync_slave_enabled AS semi_replica",
+      "@@global.rpl_semi_sync_slave_enabled AS semi_replica, "
+      "@@global.rpl_semi_sync_master_timeout AS semi_timeout",
       deadline);
   if (!rows) return rows.error();
   MysqlState state;
@@ -70,6 +71,9 @@ Result<MysqlState> MysqlDriver::read_state(Instant deadline) {
   state.strict = rows->at(0, "strict_mode") == "1";
   state.binlog_state = rows->at(0, "binlog_state");
   state.semi_sync_source = rows->at(0, "semi_source") == "1";
+  // A sentinel of years is as good as the longest that travels.
+  state.semi_sync_for = std::chrono::milliseconds(
+      std::min<std::int64_t>(number<std::int64_t>(rows->at(0, "semi_timeout")), 86'400'000));
   state.semi_sync_replica = rows->at(0, "semi_replica") == "1";
   const auto current = parse_gtid(rows->at(0, "current_pos"));
   const auto binlog = parse_gtid(rows->at(0, "binlog_pos"));
@@ -139,9 +143,13 @@ StoreReport MysqlDriver::report(Duration within) {
   report.replica = state->replica();
   report.executed = position_text(state->current);
   report.received = position_text(join(state->current, state->queued));
+  report.unit = "transactions";
+  report.executed_count = transactions_of(state->current);
+  report.taken_over = taken_over_;
   report.lag = state->lag;
   if (!state->replica()) {
     report.semi_sync = source_on == "ON" && clients != "0";
+    report.semi_sync_for = state->semi_sync_for;
     return report;
   }
   report.semi_sync = replica_on == "ON";

@@ -21,7 +21,8 @@ struct MysqlState {
   GtidPosition current;  // All that is executed here, replicated or written here.
   GtidPosition applied;  // gtid_slave_pos.
   std::string binlog_state;
-  bool semi_sync_source = false;   // Enabled here, for replicas of ours.
+  bool semi_sync_source = false;  // Enabled here, for replicas of ours.
+  Duration semi_sync_for{0};
   bool semi_sync_replica = false;  // Enabled here, towards our source.
 
   // Replication. More than one source is refused by the verbs that change it.
@@ -98,6 +99,7 @@ class MysqlDriver : public Driver {
   // Two connections are kept: one for statements that may wait, one to watch and to kill by.
   MysqlConnection main_;
   MysqlConnection second_;
+  std::optional<std::uint64_t> taken_over_;  // Transactions held when it was promoted, in this run.
 };
 
 }  // namespace pointsman

@@ -77,6 +77,12 @@ std::string to_text(const GtidPosition& position) {
   return text;
 }
 
+std::uint64_t transactions_of(const GtidPosition& position) {
+  std::uint64_t sum = 0;
+  for (const auto& [domain, gtid] : position) sum += gtid.sequence;
+  return sum;
+}
+
 GtidPosition join(const GtidPosition& a, const GtidPosition& b) {
   GtidPosition joined = a;
   for (const auto& [domain, gtid] : b) raise(joined, domain, gtid);

@@ -29,6 +29,9 @@ std::optional<GtidPosition> parse_gtid(const std::string& text);
 
 std::string to_text(const GtidPosition& position);  // "0-1-100,1-2-7", by domain.
 
+// How many transactions it stands for.
+std::uint64_t transactions_of(const GtidPosition& position);
+
 // Per domain the further one.
 GtidPosition join(const GtidPosition& a, const GtidPosition& b);
 

@@ -76,8 +76,13 @@ Result<void> MysqlDriver::promote(Duration within) {
   if (!state) return state.error();
   RETURN_IF_ERROR(need_privileges(true, deadline));
   if (state->semi_sync_source) RETURN_IF_ERROR(stand_alone(deadline));
-  if (state->replica()) RETURN_IF_ERROR(leave_source(*state, deadline));
+  if (state->replica()) {
+    RETURN_IF_ERROR(leave_source(*state, deadline));
+    state = read_state(deadline);
+    if (!state) return state.error();
+  }
   if (!state->read_only) return {};
+  taken_over_ = transactions_of(state->current);
   return open_writes(deadline);
 }
 

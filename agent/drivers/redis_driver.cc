@@ -143,7 +143,14 @@ StoreReport RedisDriver::report(Duration within) {
   report.liveness = Liveness::kUp;
   report.writable = state->writable();
   report.replica = state->replica();
-  report.executed = position_of(info, false).text();
+  const RedisPosition position = position_of(info, false);
+  report.executed = position.text();
+  report.unit = "bytes";
+  report.executed_count = static_cast<std::uint64_t>(std::max<std::int64_t>(position.offset, 0));
+  if (!state->replica() && !position.former_id.empty()) {
+    report.taken_over =
+        static_cast<std::uint64_t>(std::max<std::int64_t>(position.former_offset, 0));
+  }
   report.received = position_of(info, true).text();
   auto noted = load();
   if (noted) noted = note_data(*state);

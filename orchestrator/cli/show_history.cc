@@ -18,6 +18,9 @@ std::string move_line(const Json& move, const Paint& paint) {
                      paint(tone, move_summary(move));
   const std::string reason = move.string_or("reason");
   if (!reason.empty()) text += paint(Tone::kPlain, "; " + reason);
+  if (const std::string lost = loss_sentence(move); !lost.empty()) {
+    text += paint(Tone::kPlain, "; " + lost);
+  }
   const std::string id = move.string_or("id");
   if (!id.empty()) text += paint(Tone::kDim, " (" + id + ")");
   return text + "\n";

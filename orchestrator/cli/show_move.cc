@@ -53,6 +53,10 @@ std::string refusal_text(const Json& move, const std::string& name) {
 std::string lost_text(const Json& move, const Paint& paint) {
   const Json* lost = move.find("lost");
   if (lost == nullptr || lost->is_null()) return "";
+  if (const std::string sentence = loss_sentence(move); !sentence.empty()) {
+    const Tone tone = lost->bool_or("proved") ? Tone::kGood : Tone::kDoubt;
+    return paint(tone, "  lost: " + sentence) + "\n";
+  }
   const std::string what = lost->is_object()   ? members_text(*lost)
                            : lost->is_string() ? lost->as_string()
                                                : lost->dump();
@@ -184,6 +188,26 @@ std::string move_summary(const Json& move) {
     if (step.string_or("state") == "failed") parts += " (failed)";
   }
   return text + parts;
+}
+
+std::string loss_sentence(const Json& move) {
+  const Json* told = move.find("lost");
+  if (told == nullptr || !told->is_object() || told->find("proved") == nullptr) return "";
+  const Json& lost = *told;
+  const std::string reason = lost.string_or("reason");
+  const std::string why = reason.empty() ? "" : " (" + reason + ")";
+  if (lost.bool_or("proved")) return "nothing acknowledged is missing" + why;
+  const Json* count = lost.find("transactions");
+  const Json* span = lost.find("seconds");
+  std::string most;
+  if (count != nullptr && count->is_int()) {
+    most = counted(count->as_int(), "transaction", "transactions");
+  }
+  if (span != nullptr && span->is_number()) {
+    most += (most.empty() ? "" : " / ") + shown_seconds(span->as_number()) + " of writes";
+  }
+  if (most.empty()) return "what may be missing is not known" + why;
+  return "at most " + most + " may be missing" + why;
 }
 
 }  // namespace pointsman

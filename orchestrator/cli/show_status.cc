@@ -203,6 +203,9 @@ std::string service_text(const Json& service, bool whole, const Paint& paint) {
             paint(Tone::kPlain, fmt::format("{}, {}, {}", shown_time(last->string_or("started")),
                                             move_title(*last), move_summary(*last))) +
             "\n";
+    if (const std::string lost = loss_sentence(*last); !lost.empty()) {
+      text += paint(Tone::kDim, "  lost    ") + paint(Tone::kPlain, lost) + "\n";
+    }
   }
   return text;
 }

@@ -42,6 +42,9 @@ Exit exit_of(const Json& move);
 // One line: "done in 3.9 s: prepare 0.1 s, fence 0.3 s, ...".
 std::string move_summary(const Json& move);
 
+// "at most 3 transactions / 0.8 s of writes may be missing (...)"; "" when nothing is told of it.
+std::string loss_sentence(const Json& move);
+
 // Oldest first, a line each.
 std::string history_text(const Json& answer, const Paint& paint);
 

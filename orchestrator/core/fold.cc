@@ -224,6 +224,7 @@ void fold(Turn& turn) {
     step_done(turn, "fence", "acknowledged by " + turn.name(turn.s.fence->site));
     turn.write("step", "fence-acknowledged", "done",
                turn.name(turn.s.fence->site) + " is fenced, read back");
+    learn_loss(turn);
   }
   if (turn.s.publish && turn.s.publish->agreed() && turn.s.published != turn.s.publish->to) {
     turn.s.published = turn.s.publish->to;

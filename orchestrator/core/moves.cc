@@ -84,6 +84,7 @@ void begin_move(Turn& turn, Move move) {
   move.former = turn.s.reign;
   move.begun = turn.now;
   if (move.trigger == Instant{0}) move.trigger = turn.now;
+  if (move.kind == MoveKind::kFailover) note_last_arrival(turn, move);
   if (turn.s.fence && turn.s.fence->site == move.to) turn.s.fence.reset();
   for (auto& site : turn.s.pace) site = {};
   if (move.automatic && move.kind == MoveKind::kFailover) {

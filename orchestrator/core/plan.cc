@@ -238,6 +238,7 @@ void crowned(Turn& turn) {
   turn.s.unprepared = {};
   turn.mark(turn.name(move.to) + " takes writes");
   step_done(turn, "promote", turn.name(move.to) + " takes writes, read back");
+  measure_loss(turn, *turn.s.move);
   step_running(turn, "verify");
   for (SiteView& view : turn.s.sites) view.evidence.clear();
 }

@@ -64,6 +64,17 @@ struct WitnessView {
   Duration age{0};
 };
 
+// What one store of a site says of itself, as far as losses are counted by it.
+struct StoreView {
+  std::string name;
+  bool well = false;
+  std::string unit;                         // Of the counts: "transactions", "bytes".
+  std::optional<std::uint64_t> executed;    // All that was ever executed there.
+  std::optional<std::uint64_t> taken_over;  // The same when it was last promoted.
+  bool semi_sync = false;                   // A commit waits for the replica...
+  Duration semi_sync_for{0};                // ...for so long.
+};
+
 // What an agent said last. The shell makes it from the agent's report.
 struct AgentView {
   SiteRole role = SiteRole::kNone;
@@ -85,6 +96,7 @@ struct AgentView {
   bool has_stores = false;
   bool stores_well = false;  // Every store up and answering.
   std::string stores_problem;
+  std::vector<StoreView> stores;
   bool replica = false;  // Every store is set to follow somebody.
   bool applier_running = false;
   std::string errant;
@@ -163,6 +175,22 @@ enum class MoveKind {
 const char* to_string(MoveKind kind);
 std::optional<MoveKind> move_kind_from(std::string_view text);
 
+// What one store may have lost by a failover.
+struct StoreLoss {
+  std::string name;
+  std::string unit;
+  std::optional<std::uint64_t> missing;     // At most.
+  std::optional<std::uint64_t> taken_over;  // What the new site's store held when it was promoted.
+  bool proved = false;                      // That nothing acknowledged is missing.
+  std::string reason;                       // How it is known, or why it is not.
+};
+
+struct Loss {
+  std::vector<StoreLoss> stores;
+  bool proved = false;           // Of all stores.
+  std::optional<Duration> span;  // Writes of at most so long; unset: not known.
+};
+
 // A plan being carried out. Durable, all of it.
 struct Move {
   std::string id;
@@ -186,7 +214,11 @@ struct Move {
   bool fence_left = false;    // A fence order may have left.
   bool promote_left = false;  // A promote order may have left.
   bool cancel_asked = false;
-  Reign void_first;  // Recrown: this must be void at the other site before promotion.
+  std::optional<Loss> lost;  // Of a failover, once the new site takes writes.
+  // All that the old site had executed by then was at the new one; not known: unset.
+  std::optional<Instant> arrived_until;
+  Instant closed_at{0};  // The old site took no writes from then on, at the latest.
+  Reign void_first;      // Recrown: this must be void at the other site before promotion.
 };
 
 // One record on its way to name a site.

@@ -74,6 +74,12 @@ void give_up_preparing(Turn& turn, const std::string& why);
 void forget_attempts(Unprepared& known);
 void look_again_at_standby(Turn& turn);  // Its report may say that the reason is gone.
 
+// loss.cc: at the beginning of a failover, once its site takes writes, and when the fence is
+// acknowledged.
+void note_last_arrival(Turn& turn, Move& move);
+void measure_loss(Turn& turn, Move& move);
+void learn_loss(Turn& turn);  // The old site is fenced: it may be known better now.
+
 // orders.cc: what is due now, by state alone.
 void order_what_is_due(Turn& turn);
 VouchWish wish(Turn& turn);

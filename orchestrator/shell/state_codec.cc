@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 
+#include "orchestrator/shell/loss_codec.h"
+
 namespace pointsman {
 namespace {
 
@@ -73,12 +75,15 @@ Json durable_move(const ServicePolicy& policy, const Move& move) {
                             {"promote_left", move.promote_left},
                             {"cancel_asked", move.cancel_asked},
                             {"void_first", reign_json(move.void_first)},
+                            {"lost", loss_json(move.lost)},
+                            {"closed_at", move.closed_at.ns},
                             {"steps", steps_json(move)}});
   Json timeline = Json::array();
   for (const TimelineMark& mark : move.timeline) {
     timeline.push(Json::object({{"at", mark.at.ns}, {"what", mark.what}}));
   }
   json.set("timeline", std::move(timeline));
+  if (move.arrived_until) json.set("arrived_until", move.arrived_until->ns);
   Json forced = Json::array();
   for (const std::string& gate : move.forced) forced.push(gate);
   json.set("forced", std::move(forced));
@@ -118,6 +123,9 @@ Result<Move> move_from(const Reading& reading, const Json& json) {
   move.promote_left = json.bool_or("promote_left");
   move.cancel_asked = json.bool_or("cancel_asked");
   move.void_first = Reading::reign(json.find("void_first"));
+  move.lost = loss_from(json.find("lost"));
+  move.closed_at = reading.at(json, "closed_at");
+  if (json.find("arrived_until") != nullptr) move.arrived_until = reading.at(json, "arrived_until");
   for (const Json& step : json.array_or_empty("steps")) {
     move.steps.push_back({step.string_or("name"), step_state_from(step.string_or("state")),
                           reading.at(step, "started"), reading.at(step, "ended"),
@@ -314,7 +322,8 @@ Json move_json(const ServicePolicy& policy, const Move& move, Instant now, WallT
                             {"epoch", move.reign.epoch},
                             {"started", wall_of(move.trigger)},
                             {"took_s", seconds(end - move.trigger)},
-                            {"reason", move.reason}});
+                            {"reason", move.reason},
+                            {"lost", loss_json(move.lost)}});
   Json steps = Json::array();
   for (const Step& step : move.steps) {
     Json one = Json::object({{"name", step.name}, {"state", to_string(step.state)}});

@@ -19,6 +19,11 @@ TEST_CASE("a GTID position is read, joined and written") {
   }
 }
 
+TEST_CASE("a position stands for so many transactions") {
+  CHECK(transactions_of(*parse_gtid("")) == 0);
+  CHECK(transactions_of(*parse_gtid("0-1-100,1-2-7")) == 107);
+}
+
 TEST_CASE("a position holds another per domain") {
   const auto held = [](const char* whole, const char* part) {
     return holds(*parse_gtid(whole), *parse_gtid(part));

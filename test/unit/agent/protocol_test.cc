@@ -42,6 +42,11 @@ ServiceReport full_report() {
   store.semi_sync = true;
   store.detail = "says \"no\"";
   store.age = 90ms;
+  store.semi_sync = true;
+  store.semi_sync_for = 24h;
+  store.unit = "transactions";
+  store.executed_count = 100;
+  store.taken_over = 90;
   report.stores.push_back(store);
   report.units.push_back({"api.service", false, true, "running"});
   report.peer = {true, 400ms, Role::kStandby, {3, "0000000000000003"}, true};

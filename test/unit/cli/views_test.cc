@@ -141,6 +141,26 @@ TEST_CASE("history: oldest first, moves where they began") {
   CHECK(history_text(parsed("{}"), kPlain) == "nothing has happened yet\n");
 }
 
+TEST_CASE("what may be missing is one sentence") {
+  const auto sentence = [](const std::string& lost) {
+    return loss_sentence(parsed((R"({"lost":)" + lost + "}").c_str()));
+  };
+  CHECK(sentence("null").empty());
+  CHECK(sentence(R"({"writes":3})").empty());
+  CHECK(sentence(R"({"proved":true,"seconds":0,"transactions":0,"reason":"read at hz"})") ==
+        "nothing acknowledged is missing (read at hz)");
+  CHECK(sentence(R"({"proved":false,"seconds":0.8,"transactions":1,"reason":"mysql: read"})") ==
+        "at most 1 transaction / 0.8 s of writes may be missing (mysql: read)");
+  CHECK(sentence(R"({"proved":false,"seconds":4.2,"transactions":null,"reason":"hz is away"})") ==
+        "at most 4.2 s of writes may be missing (hz is away)");
+  CHECK(sentence(R"({"proved":false,"seconds":null,"transactions":null,"reason":""})") ==
+        "what may be missing is not known");
+  const std::string told = with(canned::kMoveDone, R"("lost":{"writes":3,"seconds":0.2})",
+                                R"("lost":{"proved":true,"reason":"read at hz"})");
+  CHECK(holds(outcome_text(parsed(told), kPlain),
+              "  lost: nothing acknowledged is missing (read at hz)\n"));
+}
+
 TEST_CASE("a move: progress, outcome, exit code") {
   CHECK(move_text(parsed(canned::kMoveRuns), 3.9, kPlain) ==
         R"(    prepare  done     0.1 s  sh accepted

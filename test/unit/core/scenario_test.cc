@@ -202,6 +202,12 @@ class Stage {
     } else if (key == "fenced") {
       view.fenced = std::strtoull(value.c_str(), nullptr, 10);
       view.highest = std::max(view.highest, view.fenced);
+    } else if (key == "executed" || key == "took" || key == "semi") {
+      if (view.stores.empty()) view.stores = {{"mysql", true, "transactions", {}, {}, false, {}}};
+      StoreView& store = view.stores.front();
+      if (key == "semi") store.semi_sync = yes || !value.empty(), store.semi_sync_for = time(value);
+      if (key == "executed") store.executed = std::strtoull(value.c_str(), nullptr, 10);
+      if (key == "took") store.taken_over = std::strtoull(value.c_str(), nullptr, 10);
     } else if (key == "taken") {
       view.taken = value == "no" ? "" : value + " (rack on fire)";
     } else if (key == "replica") {
@@ -343,6 +349,7 @@ class Stage {
     if (decision.next.phase != state_.phase)
       say(std::string("phase ") + to_string(decision.next.phase));
     for (const Command& command : decision.commands) tell(command);
+    tell_loss(decision.next.move ? decision.next.move : decision.next.last_move);
     if (decision.vouch != last_vouch_) {
       say(decision.vouch.site < 0
               ? "vouch for nobody"
@@ -355,6 +362,18 @@ class Stage {
                       decision.answer->accepted ? "yes" : "no, " + decision.answer->gate,
                       decision.answer->text));
     }
+  }
+
+  void tell_loss(const std::optional<Move>& move) {
+    if (!move || !move->lost) return;
+    std::string text = move->lost->proved ? "lost: nothing" : "lost: something";
+    text += move->lost->span ? fmt::format(" of {:.2f} s", seconds(*move->lost->span)) : "";
+    for (const StoreLoss& store : move->lost->stores) {
+      text += "; " + store.name + " " +
+              (store.missing ? fmt::format("{} {}", *store.missing, store.unit) : "unknown") +
+              ": " + store.reason;
+    }
+    if (std::exchange(last_loss_, text) != text) say(text);
   }
 
   std::string name(int at) const { return policy_.sites.at(static_cast<std::size_t>(at)).name; }
@@ -391,6 +410,7 @@ class Stage {
   std::vector<std::pair<int, OrderKind>> state_lost_;
   VouchWish last_vouch_;
   std::string last_order_;
+  std::string last_loss_;
   Instant now_{0};
   std::uint64_t counter_ = 10;
   std::string said_;

@@ -42,6 +42,12 @@ KeptState busy() {
   move.fence_left = true;
   move.promote_left = true;
   move.void_first = {40, "cccc"};
+  move.lost = Loss{{{"mysql", "transactions", 3, 500, false, "read at hz after its fence"},
+                    {"redis", "bytes", std::nullopt, std::nullopt, false, "not known"}},
+                   false,
+                   2500ms};
+  move.arrived_until = Instant{} + 99s;
+  move.closed_at = Instant{} + 101s;
   s.last_move = move;
   s.move = move;
   s.publish = PublishJob{1, {42, "bbbb"}, "m-1", Instant{} + 103s, {RecordProgress{}}};
@@ -70,6 +76,11 @@ TEST_CASE("what is durable comes back as it went") {
   CHECK(after->state.move->promote_left);
   CHECK(after->state.fence->acknowledged);
   CHECK_EQ(after->widest, 24h);
+  REQUIRE(after->state.move->lost.has_value());
+  CHECK_EQ(after->state.move->lost->stores[0].missing, 3U);
+  CHECK_EQ(after->state.move->lost->stores[0].taken_over, 500U);
+  CHECK_FALSE(after->state.move->lost->stores[1].missing.has_value());
+  CHECK_EQ(after->state.move->arrived_until, Instant{} + 99s);
   CHECK_EQ(*after->state.sites[1].evidence[0].caught_up_age, 300ms);
 }
 
