@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -64,6 +65,16 @@ class Deadman {
 
   virtual Result<DeadmanMode> mode(const std::string& service) = 0;
 };
+
+// What a renewal does to the kernel. `present`: refuse with kNotFound when an element is gone.
+struct KernelLease {
+  std::function<Result<void>(Duration rest, bool present)> put;
+  std::function<Result<void>()> close;
+};
+
+// Deadman::renew() by these: the clock is read again after each put, so that neither a frozen nor a
+// slow caller leaves the kernel with more than the rest of the lease.
+Result<void> renew_in_kernel(const Clock& clock, Instant until, const KernelLease& kernel);
 
 std::unique_ptr<Deadman> make_nft_deadman(const Clock& clock);
 

@@ -110,26 +110,26 @@ bool DriverWorker::has_fresh_goal() const {
   return turn_ != taken_turn_;
 }
 
-Duration DriverWorker::round() {
+void DriverWorker::begin_round() {
   answer_rendering();
-  Goal goal;
-  bool fresh = false;
   {
     const std::lock_guard lock(mutex_);
-    goal = goal_;
-    fresh = turn_ != taken_turn_;
+    taken_ = goal_;
+    fresh_ = turn_ != taken_turn_;
     taken_turn_ = turn_;
   }
-  if (fresh) {
-    acted_ = settled_ = false;
-    failures_ = 0;
-    trouble_.clear();
-  }
-  work(goal, fresh);
+  if (!fresh_) return;
+  acted_ = settled_ = false;
+  failures_ = 0;
+  trouble_.clear();
+}
+
+Duration DriverWorker::end_round() {
+  work(taken_, fresh_);
   {
     const std::lock_guard lock(mutex_);
     if (turn_ == taken_turn_) {
-      state_.reached = settled_ && is_reached(goal);
+      state_.reached = settled_ && is_reached(taken_);
       state_.trouble = state_.reached ? "" : trouble_;
     }
   }
@@ -139,7 +139,8 @@ Duration DriverWorker::round() {
 
 void DriverWorker::run() {
   for (;;) {
-    const Duration rest = jittered(round());
+    begin_round();
+    const Duration rest = jittered(end_round());
     std::unique_lock lock(mutex_);
     wake_.wait_for(lock, rest,
                    [&] { return stopping_ || turn_ != taken_turn_ || rendering_ != nullptr; });

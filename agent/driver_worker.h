@@ -55,9 +55,10 @@ class DriverWorker {
   void start(std::function<void()> changed);
   void stop();
 
-  // One round: takes up the goal, acts and reads back. Returns how long to rest, before jitter.
-  // For the worker's own thread, and for whoever turns it without one.
-  Duration round();
+  // One round: takes up the goal; then acts and reads back, and returns how long to rest, before
+  // jitter. For the worker's own thread, and for whoever turns it without one.
+  void begin_round();
+  Duration end_round();
   // Whether a goal waits that no round has taken up.
   bool has_fresh_goal() const;
 
@@ -109,6 +110,8 @@ class DriverWorker {
   std::unique_ptr<Rendering> rendering_;
 
   // The worker's thread only.
+  Goal taken_;          // The goal of this round.
+  bool fresh_ = false;  // It is another than that of the round before.
   StoreReport report_;
   bool acted_ = false;    // The verb of this turn succeeded.
   bool settled_ = false;  // The goal of this turn was reached before.

@@ -24,6 +24,7 @@ std::atomic<int> level_most{static_cast<int>(LogLevel::kInfo)};
 
 const char* level_name(LogLevel level) {
   switch (level) {
+    case LogLevel::kNone:
     case LogLevel::kError: return "error";
     case LogLevel::kWarning: return "warning";
     case LogLevel::kNotice: return "notice";

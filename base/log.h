@@ -23,7 +23,14 @@
 
 namespace pointsman {
 
-enum class LogLevel { kError = 3, kWarning = 4, kNotice = 5, kInfo = 6, kDebug = 7 };
+enum class LogLevel {
+  kNone = 0,  // For set_log_level(): nothing is logged.
+  kError = 3,
+  kWarning = 4,
+  kNotice = 5,
+  kInfo = 6,
+  kDebug = 7
+};
 
 // A field of a log line. Numbers and booleans are written as they are.
 struct LogField {

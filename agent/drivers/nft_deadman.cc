@@ -11,10 +11,8 @@
 namespace pointsman {
 namespace {
 
-// More than this between reading the clock and the kernel's answer, and the rest just sent is
-// looked at again.
+// An arming that took longer is looked at again.
 constexpr Duration kPrompt = 50ms;
-constexpr int kRenewals = 5;
 
 struct FreeContext {
   void operator()(nft_ctx* context) const { nft_ctx_free(context); }
@@ -195,25 +193,14 @@ Result<void> NftDeadman::renew(const std::string& service, Instant until) {
   if (watched.mode != DeadmanMode::kArmed) {
     return {ErrorCode::kConflict, "dead-man switch of " + service + " is not armed"};
   }
-  // First the renewal that the kernel refuses when an element is gone: whoever was frozen with a
-  // stale rest in hand cannot revive a dead lease by it.
-  bool present = true;
-  for (int i = 0; i < kRenewals; ++i) {
-    const Instant read = clock_.now();
-    const Duration rest = until - read;
-    if (rest < 1ms) return close(service);
-    auto done = run(nft_renewal(watched.ports, rest, present));
-    if (!done && present && done.error().code == ErrorCode::kNotFound) {
-      present = false;
-      continue;
-    }
-    if (!done) return done.error();
-    present = true;
-    if (clock_.now() - read <= kPrompt) return {};
-  }
-  // This host is too slow to be trusted with a rest.
-  RETURN_IF_ERROR(close(service));
-  return {ErrorCode::kTimeout, "dead-man switch of " + service + ": every renewal came late"};
+  const KernelLease kernel{[&](Duration rest, bool present) -> Result<void> {
+                             auto done = run(nft_renewal(watched.ports, rest, present));
+                             return done ? Result<void>{} : done.error();
+                           },
+                           [&] { return close(service); }};
+  auto done = renew_in_kernel(clock_, until, kernel);
+  if (done || done.error().code != ErrorCode::kTimeout) return done;
+  return {ErrorCode::kTimeout, "dead-man switch of " + service + ": " + done.error().message};
 }
 
 Result<void> NftDeadman::close(const std::string& service) {

@@ -54,7 +54,7 @@ class Decider {
     std::uint64_t counter = 0;  // As loaded.
     int moves_at_once = 3;
     Duration breaker_window = 1min;
-    std::string actor;  // This monitor's name, for the journal.
+    std::string actor = {};  // This monitor's name, for the journal.
     std::function<std::uint64_t()> chance = random_u64;
     bool keeps_flight = true;  // Whether what was seen is kept for the flight recorder.
     // Called with each decision, before anything of it is saved or started; may be empty.
@@ -75,6 +75,9 @@ class Decider {
   Instant due() const;
   // Whether commands wait for a save: turn again as soon as more is durable.
   bool waits() const;
+  const ServiceState& state(const std::string& service) const {
+    return services_.at(service).state;
+  }
   bool is_late(Instant now) const { return now < late_until_; }
 
   // Every service that has changed since it was last asked for.

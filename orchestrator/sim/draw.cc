@@ -1,0 +1,158 @@
+#include "orchestrator/sim/draw.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "orchestrator/sim/sim_host.h"
+
+namespace pointsman {
+namespace {
+
+constexpr int kRhoPpm = 110'000;
+
+constexpr std::array<const char*, kFaultKinds> kFaultWords{
+    "cut-pair",       "cut-one-way",      "isolate",  "flap",        "loss",       "slow",
+    "freeze",         "freeze-renewal",   "kill",     "crash-point", "host-down",  "clock-rate",
+    "disk-fails",     "disk-slow",        "app-down", "store-down",  "store-hung", "applier-stops",
+    "dns-down",       "dns-lost-replies", "dns-late", "dns-stale",   "human-edit", "person",
+    "restore-backup", "lose-state",       "firmer"};
+
+// How often each kind is drawn, among those that are on.
+constexpr std::array<int, kFaultKinds> kWeights{10, 6, 6, 3, 3, 4, 6, 3, 8, 8, 8, 3, 3, 3,
+                                                14, 4, 3, 3, 4, 3, 3, 2, 1, 8, 1, 1, 2};
+
+ServicePolicy draw_policy(Dice& dice) {
+  ServicePolicy p;
+  p.sites = {SitePolicy{"hz", true}, SitePolicy{"sh", false}};
+  p.agents = !dice.chance(40);
+  p.fall = dice.pick(2, 5);
+  p.rise = dice.pick(1, 4);
+  p.interval = dice.between(500ms, 5s);
+  p.suspect_interval = dice.between(200ms, p.interval);
+  p.timeout = dice.between(300ms, std::min<Duration>(3s, p.fall * p.interval));
+  p.lease = dice.between(1s, dice.chance(500) ? Duration(4s) : Duration(15s));
+  p.lone_lease = dice.chance(500) ? Duration(24h) : dice.between(1min, 10min);
+  p.max_lag = dice.between(500ms, 10s);
+  p.prepare_ttl = p.lease + dice.between(2s, 15s);
+  p.order_ttl = std::max<Duration>(p.lease / 6 + 500ms, dice.between(1s, 8s));
+  p.publish_wait = dice.between(0s, 5s);
+  p.hold_down = dice.between(10s, 3min);
+  p.max_moves_per_day = dice.pick(3, 40);
+  p.unfenced_allowed = dice.chance(100);
+  p.publish_first = dice.chance(600);
+  p.quorum = p.agents ? (dice.chance(850) ? 2 : 1) : 1;
+  p.probes = dice.chance(850) ? 1 : 2;
+  p.records = dice.chance(850) ? 1 : 2;
+  p.mode = dice.chance(30) ? Mode::kObserve : dice.chance(40) ? Mode::kPropose : Mode::kAuto;
+  return p;
+}
+
+int any_pair_end(Dice& dice) { return dice.pick(0, 2); }
+
+Fault draw_fault(Dice& dice, FaultKind kind, Instant at) {
+  Fault f;
+  f.at = at;
+  f.kind = kind;
+  f.lasting = dice.chance(700) ? dice.between(300ms, 20s) : dice.between(5s, 90s);
+  f.amount = dice.next();
+  f.where = any_pair_end(dice);
+  f.other = (f.where + 1 + dice.pick(0, 1)) % kHosts;
+  switch (kind) {
+    case FaultKind::kCutPair:
+    case FaultKind::kCutOneWay:
+      // Now and then the monitor from the references or the DNS, or clients from a site.
+      if (dice.chance(200)) f.other = dice.pick(kDnsEnd, kClientEnd);
+      break;
+    case FaultKind::kFreeze:
+    case FaultKind::kFreezeRenewal:
+      f.lasting = dice.chance(600) ? dice.between(100ms, 5s) : dice.between(5s, 60s);
+      break;
+    case FaultKind::kKill:
+    case FaultKind::kCrashPoint:
+      f.lasting = dice.chance(600) ? dice.between(20ms, 2s) : dice.between(1s, 60s);
+      break;
+    case FaultKind::kAppDown:
+    case FaultKind::kStoreDown:
+    case FaultKind::kStoreHung: f.where = kFirstSite + dice.pick(0, 1); break;
+    default: break;
+  }
+  return f;
+}
+
+std::vector<bool> draw_swarm(Dice& dice, bool deadman) {
+  std::vector<bool> on(kFaultKinds);
+  const int wideness = dice.pick(150, 900);
+  for (std::size_t k = 0; k < on.size(); ++k) on[k] = dice.chance(wideness);
+  const auto off = [&](FaultKind kind) { on[static_cast<std::size_t>(kind)] = false; };
+  // A lost memory needs a person each time: rare, or nothing else would be seen.
+  if (!dice.chance(150)) off(FaultKind::kRestoreBackup);
+  if (!dice.chance(100)) off(FaultKind::kLoseState);
+  if (!dice.chance(300)) off(FaultKind::kHumanEdit);
+  on[static_cast<std::size_t>(dice.chance(500) ? FaultKind::kAppDown : FaultKind::kHostDown)] =
+      true;
+  if (!deadman) {
+    // Without the switch an agent that is gone fences nobody, as the manual says.
+    off(FaultKind::kFreeze);
+    off(FaultKind::kFreezeRenewal);
+    off(FaultKind::kKill);
+    off(FaultKind::kCrashPoint);
+    off(FaultKind::kStoreHung);
+  }
+  return on;
+}
+
+void draw_faults(Dice& dice, Setting& s, Instant begin) {
+  const std::vector<bool> on = draw_swarm(dice, s.deadman);
+  std::vector<FaultKind> bag;
+  for (std::size_t k = 0; k < on.size(); ++k) {
+    if (on[k])
+      bag.insert(bag.end(), static_cast<std::size_t>(kWeights[k]), static_cast<FaultKind>(k));
+  }
+  const Duration mean = dice.chance(200) ? Duration(5s) : dice.between(8s, 35s);
+  Instant at = begin + dice.between(5s, 25s);
+  while (at < begin + s.safety) {
+    s.faults.push_back(draw_fault(dice, bag[dice.below(bag.size())], at));
+    // Faults come in bunches: what one leaves half done, the next one meets.
+    at = at + (dice.chance(300) ? dice.between(0s, 2s) : dice.between(0s, 2 * mean));
+  }
+}
+
+}  // namespace
+
+const char* to_string(FaultKind kind) { return kFaultWords.at(static_cast<std::size_t>(kind)); }
+
+std::string Fault::text() const {
+  return fmt::format("{:9.3f} {} {} {} {:.3f}s {}", seconds(at - Instant{0}) - 1000,
+                     to_string(kind), where, other, seconds(lasting), amount % 1000);
+}
+
+Setting draw_setting(std::uint64_t seed, Duration minutes) {
+  Dice dice(seed * 0x9e3779b97f4a7c15U + 1);
+  Setting s;
+  s.seed = seed;
+  s.safety = minutes;
+  const ServicePolicy first = draw_policy(dice);
+  const int services = dice.chance(800) ? 1 : dice.pick(2, 5);
+  for (int k = 0; k < services; ++k) {
+    s.services.push_back(first);
+    s.services.back().name = "s" + std::to_string(k);
+  }
+  s.deadman = dice.chance(850);
+  s.references = dice.chance(800);
+  s.moves_at_once = dice.pick(1, 3);
+  s.breaker_window = dice.between(20s, 90s);
+  s.net_least = dice.between(1ms, 20ms);
+  s.net_most = s.net_least + dice.between(5ms, 80ms);
+  s.write_every = dice.between(200ms, 2s);
+  s.replicate_every = dice.between(50ms, 300ms);
+  s.ttl_factor = dice.chance(600) ? 1 : dice.chance(700) ? 10 : 0;
+  s.tireless = dice.chance(900);
+  for (int& ppm : s.ppm) {
+    ppm = dice.chance(400) ? (dice.chance(500) ? kRhoPpm : -kRhoPpm) : dice.pick(-kRhoPpm, kRhoPpm);
+  }
+  draw_faults(dice, s, Instant{1'000'000'000'000});
+  return s;
+}
+
+}  // namespace pointsman

@@ -1,0 +1,167 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "orchestrator/sim/world.h"
+
+// The second phase: faults end, a person helps where only a person can, and then everything must
+// come to rest, stay at rest, and still do its work.
+
+namespace pointsman {
+namespace {
+
+constexpr Duration kSettleWithin = 420s;
+constexpr Duration kCalm = 20s;
+
+}  // namespace
+
+void World::end_faults() {
+  healed = true;
+  net.heal();
+  for (const int host : {kMonitorEnd, kFirstSite, kSecondSite}) {
+    SimHost& one = hosts.at(static_cast<std::size_t>(host));
+    one.crash_armed = 0;
+    if (one.up) one.frozen_until = Instant{0};
+    host_up(host);
+    start_process(host);
+  }
+  monitor.disk_fails = false;
+  monitor.disk_slow = Duration{0};
+  zone.down = zone.stale_reads = false;
+  zone.lost_replies = 0;
+  zone.late_by = Duration{0};
+  renewal_freeze = {};
+  for (SimSite& site : sites) {
+    site.disk_fails = false;
+    site.slow_verbs = Duration{0};
+  }
+  for (std::size_t k = 0; k < stores.size(); ++k) {
+    app_up[k] = {true, true};
+    for (SimStore& one : stores[k]) {
+      const Role role = sites.at(static_cast<std::size_t>(one.site)).disk(one.service).role;
+      if (!one.up) one.writable = one.writable && role == Role::kNone;
+      one.up = true;
+      one.hung = one.applier_stopped = false;
+    }
+  }
+}
+
+// Why a service is not at rest; "" when it is.
+std::string World::unsettled(int service) {
+  const ServiceState* state = monitor.state(service);
+  if (state == nullptr) return "no monitor";
+  if (state->phase != Phase::kSteady || state->move) {
+    return fmt::format("phase {}{}", to_string(state->phase), state->move ? ", a move is on" : "");
+  }
+  const int primary = state->primary;
+  if (state->publish) return "still publishing";
+  if (state->hold.on) return "held";
+  if (!policy(service).agents) {
+    return zone.agrees(service, primary) ? "" : "DNS does not name the site in power";
+  }
+  if (!takes_writes(service, primary)) return fmt::format("site {} takes no writes", primary);
+  if (state->published >= 0 && state->published == primary && !zone.agrees(service, primary)) {
+    return "DNS does not name the site in power";
+  }
+  const GuardRecord& other = sites.at(static_cast<std::size_t>(1 - primary)).disk(service);
+  if (other.role != Role::kStandby || other.reign != state->reign || other.prepared) {
+    return fmt::format("site {} is {}, no standby", 1 - primary, to_string(other.role));
+  }
+  if (!store(service, 1 - primary).replica) return "the standby replicates nothing";
+  const SiteView& own = state->sites.at(static_cast<std::size_t>(primary));
+  if (own.agent.lone) return "a lone lease is held";
+  return "";
+}
+
+void World::settle() {
+  const Instant end = line.now() + kSettleWithin;
+  std::string why;
+  while (line.now() < end && !failed()) {
+    turn_until(line.now() + 3s);
+    why.clear();
+    for (int k = 0; k < static_cast<int>(stores.size()); ++k) {
+      const std::string one = unsettled(k);
+      if (!one.empty()) why = policy(k).name + ": " + one;
+      if (!one.empty()) people.repair(k, true);
+    }
+    if (why.empty()) return;
+  }
+  fail("L2", "not at rest " + format_duration(kSettleWithin) + " after the last fault: " + why);
+}
+
+// L3, L4: nothing happens when nothing happens.
+void World::stay_calm() {
+  const std::uint64_t orders = oracles.orders();
+  const int written = zone.written();
+  const Instant end = line.now() + kCalm;
+  while (line.now() < end && !failed()) {
+    turn_until(line.now() + 200ms);
+    for (int k = 0; k < static_cast<int>(stores.size()); ++k) {
+      const ServiceState* state = monitor.state(k);
+      if (policy(k).agents && !takes_writes(k, state->primary)) {
+        fail("L3", "a healthy site in power was closed");
+      }
+    }
+  }
+  if (oracles.orders() != orders) fail("L4", "orders leave while nothing happens");
+  if (zone.written() != written) fail("L4", "DNS is written while nothing happens");
+}
+
+// L1: the site in power dies for good.
+void World::lose_primary() {
+  const ServicePolicy& first = policy(0);
+  const ServiceState* state = monitor.state(0);
+  const int primary = state->primary;
+  for (int k = 0; k < static_cast<int>(stores.size()); ++k) {
+    const ServiceState* each = monitor.state(k);
+    if (each->primary != primary || policy(k).mode != Mode::kAuto) return;
+    OperatorAsked ack;
+    ack.actor = "person";
+    monitor.ask(k, ack);
+    oracles.on_ack(k);
+  }
+  if (static_cast<int>(stores.size()) > setting.moves_at_once) return;
+  turn_until(line.now() + setting.breaker_window * 100 / 88 + 2s);
+  if (failed() || !setting.references) return;
+  host_down(end_of(primary));
+  const Duration detection =
+      first.interval + (first.fall - 1) * first.suspect_interval + first.timeout;
+  const Duration promise = promise_length({first.lease, kFenceBoundUnarmed});
+  const Duration bound = (detection + promise + first.publish_wait + 2 * first.interval) * 5 / 4;
+  turn_until(line.now() + bound + 12s);
+  for (int k = 0; !failed() && k < static_cast<int>(stores.size()); ++k) {
+    if (policy(k).agents && !takes_writes(k, 1 - primary)) {
+      fail("L1", fmt::format("{} is not in power {:.0f} s after the other site died",
+                             policy(k).sites.at(static_cast<std::size_t>(1 - primary)).name,
+                             seconds(bound) + 12));
+    }
+  }
+  turn_until(line.now() + 40s);
+  for (int k = 0; !failed() && k < static_cast<int>(stores.size()); ++k) {
+    if (!zone.agrees(k, 1 - primary)) fail("L1", "DNS does not name the new site in power");
+  }
+}
+
+void World::count_losses() {
+  for (int k = 0; k < static_cast<int>(stores.size()); ++k) {
+    const ServiceState* state = monitor.state(k);
+    if (state == nullptr || !state->has_primary() || !policy(k).agents) continue;
+    const SimStore& holder = store(k, state->primary);
+    for (std::size_t origin = 0; origin < clients.origins(k); ++origin) {
+      const std::size_t held = origin < holder.executed.size() ? holder.executed[origin] : 0;
+      const std::size_t acknowledged = clients.acks(k, origin).size();
+      if (acknowledged > held) figures.lost += acknowledged - held;
+    }
+  }
+}
+
+void World::heal() {
+  note("healing");
+  end_faults();
+  settle();
+  if (!failed()) stay_calm();
+  if (!failed()) lose_primary();
+  count_losses();
+}
+
+}  // namespace pointsman

@@ -1,0 +1,241 @@
+#include "orchestrator/sim/oracles.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "orchestrator/shell/publisher.h"
+#include "orchestrator/sim/world.h"
+
+namespace pointsman {
+namespace {
+
+// The slowest a clock may run, as a factor on what it measures.
+Duration at_least(Duration d) { return d * 100 / 112; }
+Duration at_most(Duration d) { return d * 100 / 88; }
+
+}  // namespace
+
+Oracles::Oracles(World& world, std::size_t services) : world_(world), services_(services) {}
+
+Instant Oracles::now() const { return world_.line.now(); }
+
+void Oracles::check_one_writer(int service) {
+  if (!world_.policy(service).agents) return;
+  if (!world_.takes_writes(service, 0) || !world_.takes_writes(service, 1)) return;
+  world_.fail("S1", world_.policy(service).name + ": both sites take writes");
+}
+
+void Oracles::on_record(int service, int site, const GuardRecord& record) {
+  Service& s = of(service);
+  const auto k = static_cast<std::size_t>(site);
+  if (record.highest < s.highest.at(k) || record.reign.epoch < s.epoch.at(k)) {
+    world_.fail("S2", fmt::format("the record of site {} went from {} to {}", site, s.highest.at(k),
+                                  record.highest));
+  }
+  s.highest.at(k) = record.highest;
+  s.epoch.at(k) = record.reign.epoch;
+  if (record.prepared) s.consented.insert(record.prepared->reign.epoch);
+  if (!record.reign.any()) return;
+  const int power = record.power == world_.policy(service).sites[0].name ? 0 : 1;
+  if (record.role == Role::kPrimary) s.consented.insert(record.reign.epoch);
+  Named& named = s.epochs[record.reign.epoch];
+  if (named.power < 0) named = {record.reign.id, power};
+  if (named.id != record.reign.id || named.power != power) {
+    world_.fail("S2", fmt::format("number {} is two reigns", record.reign.epoch));
+  }
+}
+
+// A store was opened by our agent.
+void Oracles::on_open(int service, int site) {
+  const GuardRecord& disk = world_.sites.at(static_cast<std::size_t>(site)).disk(service);
+  if (disk.role != Role::kPrimary && disk.role != Role::kNone) {
+    world_.fail("S3", fmt::format("site {} opens its store without a durable reign", site));
+  }
+  const SimStore& own = world_.store(service, site);
+  const SimStore& other = world_.store(service, 1 - site);
+  // What only this store holds was written here before it lost power, and was never looked at.
+  Service& s = of(service);
+  const bool came_back = s.kind == MoveKind::kFailover && disk.reign.epoch > 1;
+  for (std::size_t k = 0; came_back && k < own.executed.size(); ++k) {
+    const std::uint32_t theirs = k < other.executed.size() ? other.executed[k] : 0;
+    if (k != own.origin && own.executed[k] > theirs && other.writable) {
+      world_.fail("S22",
+                  fmt::format("site {} opens with writes that site {} never had", site, 1 - site));
+    }
+  }
+  check_losses(service, site);
+  check_one_writer(service);
+}
+
+// S14: an automatic move loses at most what was acknowledged within max_lag of the primary's last
+// sound contact, and after it.
+void Oracles::check_losses(int service, int site) {
+  Service& s = of(service);
+  if (s.kind != MoveKind::kFailover || s.trigger == Instant{0} || s.automatic.empty()) return;
+  const ServicePolicy& policy = world_.policy(service);
+  const Duration allowed =
+      at_most(policy.max_lag + 2 * policy.interval + 3 * policy.poll_interval() +
+              std::max<Duration>(2 * policy.lease, 5s)) +
+      3s;
+  const SimStore& store = world_.store(service, site);
+  const SimStore& former = world_.store(service, 1 - site);
+  const std::size_t origin = former.origin;
+  const std::uint32_t held = origin < store.executed.size() ? store.executed[origin] : 0;
+  const auto& acks = world_.clients.acks(service, origin);
+  if (held < acks.size() && acks[held] < s.trigger - allowed) {
+    world_.fail("S14", fmt::format("a write acknowledged {:.1f} s before the first failure is lost",
+                                   seconds(s.trigger - acks[held])));
+  }
+}
+
+void Oracles::on_dns_write(const RecordSet& live, const Change& change) {
+  const int service = change.key.name[1] - '0';
+  Service& s = of(service);
+  for (const std::string& value : change.desired) {
+    if (value != address_of(0) && value != address_of(1)) {
+      world_.fail("S6", "a value of no site is written: " + value);
+    }
+  }
+  if (change.desired.empty()) world_.fail("S6", "an empty set is written");
+  const auto mark = parse_mark(change.mark);
+  const auto before = parse_mark(live.mark);
+  if (!mark) return world_.fail("S7", "a write without a mark");
+  if (before && before->reign.epoch > mark->reign.epoch) {
+    world_.fail("S7", fmt::format("reign {} overwrites reign {} in DNS", mark->reign.epoch,
+                                  before->reign.epoch));
+  }
+  const bool foreign = live.values.front() != address_of(0) && live.values.front() != address_of(1);
+  if (foreign) world_.fail("S6", "a human's value is overwritten: " + live.values.front());
+  if (!s.marks.insert(change.key.name + change.mark).second) {
+    world_.fail("S16", "the same reign is written twice to " + change.key.name);
+  }
+  if (world_.policy(service).agents && s.kind == MoveKind::kFailover &&
+      !s.consented.contains(mark->reign.epoch)) {
+    world_.fail("S8",
+                fmt::format("reign {} is published before anybody consented", mark->reign.epoch));
+  }
+  if (mark->reign.epoch > s.durable) {
+    world_.fail("S17", fmt::format("reign {} is published and not durable", mark->reign.epoch));
+  }
+}
+
+void Oracles::on_monitor_start(bool memory_lost) {
+  monitor_start_ = now();
+  for (Service& s : services_) {
+    s.fails = {};
+    s.fell_at = {};
+    if (memory_lost) {
+      s.automatic.clear();
+      s.durable = 0;
+    }
+  }
+  if (memory_lost) breaker_.clear();
+}
+
+void Oracles::on_probe(int service, int site, bool pass) {
+  Service& s = of(service);
+  const auto k = static_cast<std::size_t>(site);
+  if (!pass && s.fails.at(k) == 0) s.first_fail.at(k) = now();
+  s.fails.at(k) = pass ? 0 : s.fails.at(k) + 1;
+  if (s.fails.at(k) >= world_.policy(service).fall) s.fell_at.at(k) = now();
+}
+
+void Oracles::on_decision(int service, const Decision& decision) {
+  int rows = 0;
+  for (const JournalLine& line : decision.journal) {
+    if (line.kind == "decision" && line.outcome == "taken") {
+      ++rows;
+      on_row(service, line.rule, decision);
+    }
+    if (line.outcome == "refused") ++world_.figures.refusals[line.rule];
+    if (line.rule == "begin-failover") ++world_.figures.moves;
+    if (line.rule == "begin-adopt" || line.rule == "begin-recrown") ++world_.figures.moves;
+    if (line.rule == "end-move") {
+      if (line.outcome == "done") ++world_.figures.done;
+      Service& s = of(service);
+      const auto& last = decision.next.last_move;
+      if (line.outcome == "voided" && last && last->automatic && !last->fence_left &&
+          !s.automatic.empty()) {
+        s.automatic.pop_back();
+      }
+    }
+    if (world_.traces()) {
+      world_.note(fmt::format("{} {} {} {} [{}]", world_.policy(service).name, line.rule,
+                              line.outcome, line.reason, to_string(decision.next.phase)));
+    }
+  }
+  if (rows >= 12) world_.fail("L6", "a circle of phases without an event between");
+  if (decision.next.move) {
+    Service& s = of(service);
+    if (s.kind != decision.next.move->kind) s.kind = decision.next.move->kind;
+  }
+}
+
+void Oracles::on_row(int service, const std::string& rule, const Decision& decision) {
+  ++world_.figures.rows[rule];
+  world_.note(fmt::format("row {} {}", world_.policy(service).name, rule));
+  if (rule == "fail-over") on_failover(service, decision);
+}
+
+// An automatic move begins.
+void Oracles::on_failover(int service, const Decision& decision) {
+  Service& s = of(service);
+  const ServicePolicy& policy = world_.policy(service);
+  const int from = decision.next.move ? decision.next.move->from : 0;
+  const auto k = static_cast<std::size_t>(from);
+  s.trigger = s.first_fail.at(k);
+  if (policy.mode != Mode::kAuto || decision.next.hold.on) {
+    world_.fail("S19", "an automatic move of a service that is held or watched only");
+  }
+  const Duration fresh =
+      at_most(policy.lease + policy.fall * policy.interval + policy.timeout) + 4s;
+  if (policy.probes == 1 && s.fails.at(k) < policy.fall && now() - s.fell_at.at(k) > fresh) {
+    world_.fail("S9", fmt::format("moves after {} failures of {}", s.fails.at(k), policy.fall));
+  }
+  const SimSite& standby = world_.sites.at(1 - k);
+  if (policy.agents && policy.quorum == 2 && now() - standby.fell_at(service) > fresh) {
+    world_.fail("S9", "moves, and no second observer saw the primary down");
+  }
+  if (world_.setting.references && reference_pass_at_ < s.first_fail.at(k) - at_most(1s)) {
+    world_.fail("S11", "moves, and no reference answered since the first failure");
+  }
+  if (policy.agents && !world_.site_host(1 - from).up &&
+      world_.site_host(1 - from).frozen_until < now() - at_most(policy.lease) - 4s) {
+    world_.fail("S10", "moves to a site that is down");
+  }
+  if (!s.automatic.empty() && now() - s.automatic.back() < at_least(policy.hold_down)) {
+    world_.fail("S12", fmt::format("moves {:.1f} s after the last automatic move",
+                                   seconds(now() - s.automatic.back())));
+  }
+  s.automatic.push_back(now());
+  if (static_cast<int>(s.automatic.size()) > policy.max_moves_per_day) {
+    world_.fail("S12", "more automatic moves than a day may have");
+  }
+  const Duration window = at_least(world_.setting.breaker_window);
+  std::erase_if(breaker_, [&](const auto& each) { return now() - each.first > window; });
+  breaker_.emplace_back(now(), service);
+  std::set<int> whose;
+  for (const auto& [at, who] : breaker_) whose.insert(who);
+  if (static_cast<int>(whose.size()) > world_.setting.moves_at_once) {
+    world_.fail("S13",
+                fmt::format("{} services move within {:.0f} s", whose.size(), seconds(window)));
+  }
+}
+
+void Oracles::on_durable(int service, const std::string& state) {
+  constexpr std::string_view kKey = "\"issued\":\"";
+  const auto at = state.find(kKey);
+  if (at == std::string::npos) return;
+  of(service).durable = std::strtoull(state.c_str() + at + kKey.size(), nullptr, 10);
+}
+
+void Oracles::on_order(int service, const SendOrder& order) {
+  ++orders_;
+  if (order.reign.epoch > of(service).durable) {
+    world_.fail("S17", fmt::format("{} of number {} leaves, and the disk knows {}",
+                                   to_string(order.kind), order.reign.epoch, of(service).durable));
+  }
+}
+
+}  // namespace pointsman

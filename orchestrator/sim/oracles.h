@@ -1,0 +1,76 @@
+#pragma once
+
+#include <array>
+#include <deque>
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "agent/guard.h"
+#include "orchestrator/core/machine.h"
+#include "providers/provider.h"
+
+// What must never be false, asked at each step; names are those of the invariants in
+// docs/safety.md.
+
+namespace pointsman {
+
+class World;
+
+class Oracles {
+ public:
+  Oracles(World& world, std::size_t services);
+
+  // S1: at no instant do two sites acknowledge writes.
+  void check_one_writer(int service);
+
+  void on_record(int service, int site, const GuardRecord& record);  // S2
+  void on_open(int service, int site);                               // S3, S14, S22
+  void on_dns_write(const RecordSet& live, const Change& change);    // S6, S7, S8, S16
+  void on_decision(int service, const Decision& decision);           // S9 - S13, S19, L6
+  void on_durable(int service, const std::string& state);            // S17
+  void on_order(int service, const SendOrder& order);                // S17
+  void on_probe(int service, int site, bool pass);
+  void on_reference_pass() { reference_pass_at_ = now(); }
+  void on_ack(int service) { services_.at(static_cast<std::size_t>(service)).automatic.clear(); }
+  void on_monitor_start(bool memory_lost);
+  void on_human_edit(int service) { services_.at(static_cast<std::size_t>(service)).marks.clear(); }
+
+  std::uint64_t orders() const { return orders_; }
+
+ private:
+  struct Named {
+    std::string id;
+    int power = -1;
+  };
+  struct Service {
+    std::map<std::uint64_t, Named> epochs;  // Whose reign each number is.
+    std::array<std::uint64_t, 2> highest{};
+    std::array<std::uint64_t, 2> epoch{};
+    std::set<std::uint64_t> consented;  // Numbers that a standby accepted.
+    std::set<std::string> marks;        // Ever written.
+    std::uint64_t durable = 0;          // Highest number that the monitor's disk knows.
+    std::array<int, 2> fails{};         // In a row, as this monitor's probes saw them.
+    std::array<Instant, 2> fell_at{};
+    std::array<Instant, 2> first_fail{};
+    std::deque<Instant> automatic;     // Begun, and not taken back.
+    MoveKind kind = MoveKind::kAdopt;  // Of the move that is on, or was last.
+    Instant trigger{0};
+  };
+
+  Instant now() const;
+  Service& of(int service) { return services_.at(static_cast<std::size_t>(service)); }
+  void on_failover(int service, const Decision& decision);
+  void on_row(int service, const std::string& rule, const Decision& decision);
+  void check_losses(int service, int site);
+
+  World& world_;
+  std::vector<Service> services_;
+  std::deque<std::pair<Instant, int>> breaker_;
+  Instant reference_pass_at_{0};
+  Instant monitor_start_{0};
+  std::uint64_t orders_ = 0;
+};
+
+}  // namespace pointsman

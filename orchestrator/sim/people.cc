@@ -1,0 +1,154 @@
+#include "orchestrator/sim/people.h"
+
+#include <algorithm>
+
+#include "orchestrator/sim/world.h"
+
+namespace pointsman {
+namespace {
+
+OperatorAsked asked_by_a_person(AskKind kind) {
+  OperatorAsked asked;
+  asked.kind = kind;
+  asked.actor = "person";
+  asked.reason = "simulated";
+  return asked;
+}
+
+}  // namespace
+
+void People::start() {
+  world_.line.in(5s, [this] { round(); });
+}
+
+void People::round() {
+  world_.line.in(world_.dice.between(2s, 12s), [this] { round(); });
+  for (int k = 0; k < static_cast<int>(world_.setting.services.size()); ++k) {
+    if (world_.setting.tireless) repair(k, false);
+  }
+}
+
+// The site that a person who has looked at both would put in power: the one whose store takes
+// writes or reigned last.
+int People::best_site(int service) const {
+  if (!world_.policy(service).agents) return world_.zone.shown(service, 0) == 1 ? 1 : 0;
+  const GuardRecord& a = world_.sites[0].disk(service);
+  const GuardRecord& b = world_.sites[1].disk(service);
+  const auto power = [&](const GuardRecord& record, int own) {
+    return record.power == world_.policy(service).sites.at(static_cast<std::size_t>(own)).name;
+  };
+  if (a.reign.epoch == 0 && b.reign.epoch == 0) return world_.store(service, 1).writable ? 1 : 0;
+  // The number of the later reign says who was crowned last.
+  if (a.reign.epoch >= b.reign.epoch) return power(a, 0) ? 0 : 1;
+  return power(b, 1) ? 1 : 0;
+}
+
+void People::adopt(int service, int site, bool assert_off) {
+  OperatorAsked asked = asked_by_a_person(AskKind::kAdopt);
+  asked.to = site;
+  if (assert_off && !world_.site_host(1 - site).up) asked.asserted_off = 1 - site;
+  world_.monitor.ask(service, asked);
+}
+
+void People::rebuild(int service, int site) {
+  SimStore& store = world_.store(service, site);
+  const SimStore& source = world_.store(service, 1 - site);
+  store.executed = store.received = source.executed;
+  store.origin = world_.clients.new_origin(service);
+  store.errant.clear();
+  store.applier_stopped = false;
+  store.replica = true;
+  world_.note("people rebuild " + std::to_string(service) + "/" + std::to_string(site));
+}
+
+// A fenced site follows again: its divergence is looked at first, and given up by a rebuild.
+void People::rejoin(int service, const ServiceState& state) {
+  const int site = 1 - state.primary;
+  if (!world_.site_host(site).up || !world_.site_host(1 - site).up) return;
+  SimStore& store = world_.store(service, site);
+  const SimStore& source = world_.store(service, 1 - site);
+  if (!store.up || store.hung || store.writable) return;
+  if (!holds_all(source.executed, store.executed)) rebuild(service, site);
+  const bool made = state.last_move && state.last_move->reign == state.reign;
+  SendOrder order;
+  order.site = site;
+  order.kind = OrderKind::kFollow;
+  order.reign = state.reign;
+  order.power = state.primary;
+  order.move = made ? state.last_move->id : "newcomer-" + state.reign.id;
+  world_.on_host(kMonitorEnd, world_.line.now(),
+                 [this, service, order] { world_.monitor.order(service, order); });
+}
+
+void People::mend_record(int service, const ServiceState& state) {
+  for (std::size_t k = 0; k < state.records.size(); ++k) {
+    if (state.records[k].site >= 0 || !state.records[k].read) continue;
+    world_.zone.edit(service, k, state.published < 0 ? best_site(service) : state.published);
+    world_.oracles.on_human_edit(service);
+  }
+}
+
+void People::repair(int service, bool eager) {
+  const ServiceState* state = world_.monitor.state(service);
+  if (state == nullptr || world_.hosts[kMonitorEnd].frozen_until > world_.line.now()) return;
+  const auto later = [&](int per_mille) { return !eager && !world_.dice.chance(per_mille); };
+  mend_record(service, *state);
+  const Duration in_phase = world_.hosts[kMonitorEnd].clock.now() - state->phase_since;
+  if (state->phase == Phase::kUnadopted && !state->move && in_phase > 15s && !later(300)) {
+    return adopt(service, best_site(service), !eager);
+  }
+  if (state->hold.on && !later(100)) {
+    world_.monitor.ask(service, asked_by_a_person(AskKind::kResume));
+  }
+  if (!state->automatic_moves.empty() && !later(30)) {
+    world_.oracles.on_ack(service);
+    world_.monitor.ask(service, asked_by_a_person(AskKind::kAck));
+  }
+  if (state->phase != Phase::kSteady || state->move || !state->has_primary()) return;
+  if (!world_.policy(service).agents) return;
+  const GuardRecord& other =
+      world_.sites.at(static_cast<std::size_t>(1 - state->primary)).disk(service);
+  const SimStore& store = world_.store(service, 1 - state->primary);
+  const bool fenced = other.role == Role::kFenced;
+  const bool alone = other.role == Role::kStandby && (!store.replica || !store.errant.empty());
+  if ((fenced || alone) && !later(250)) rejoin(service, *state);
+}
+
+void People::do_something(int service, std::uint64_t what) {
+  const ServiceState* state = world_.monitor.state(service);
+  if (state == nullptr) return;
+  OperatorAsked asked = asked_by_a_person(AskKind::kAck);
+  switch (what % 8) {
+    case 0:
+    case 1:
+    case 2:
+      asked.kind = AskKind::kFailover;
+      if (what % 5 == 0) asked.forced = {"replication"};
+      if (what % 7 == 0) asked.forced = {"fence", "witness", "connected"};
+      // Nobody says that a site is off while it is not.
+      if (state->has_primary() && !world_.site_host(state->primary).up) {
+        asked.asserted_off = state->primary;
+      }
+      break;
+    case 3:
+    case 4: asked.kind = AskKind::kCancel; break;
+    case 5:
+      asked.kind = AskKind::kPause;
+      asked.lasting = 20s;
+      break;
+    case 6: asked.kind = AskKind::kResume; break;
+    default:
+      asked.kind = AskKind::kAdopt;
+      asked.to = best_site(service);
+      if (!world_.site_host(1 - asked.to).up) asked.asserted_off = 1 - asked.to;
+      break;
+  }
+  if (asked.kind == AskKind::kCancel && state->move && state->move->to >= 0 &&
+      !world_.site_host(state->move->to).up) {
+    asked.asserted_off = state->move->to;
+  }
+  world_.note("people " + std::to_string(static_cast<int>(asked.kind)));
+  world_.monitor.ask(service, asked);
+}
+
+}  // namespace pointsman

@@ -1,0 +1,308 @@
+#include "orchestrator/sim/sim_site.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "orchestrator/sim/world.h"
+
+namespace pointsman {
+
+class SimSite::WitnessTwin final : public Witness {
+ public:
+  explicit WitnessTwin(SimSite& site) : site_(site) {}
+
+  Result<void> watch(const std::string& service, const Json&) override {
+    const auto k = static_cast<std::size_t>(site_.world_.index_of(service));
+    if (!std::exchange(site_.eyes_[k].watches, true)) site_.look(k, true);
+    return {};
+  }
+  void hurry(const std::string& service, const std::string&) override {
+    const auto k = static_cast<std::size_t>(site_.world_.index_of(service));
+    Eye& eye = site_.eyes_[k];
+    if (!eye.watches || eye.burst > 0) return;
+    const ServicePolicy& policy = site_.world_.policy(static_cast<int>(k));
+    eye.burst = static_cast<std::uint64_t>(policy.fall - 1);
+    for (int i = 1; i < policy.fall; ++i) {
+      site_.world_.on_host(site_.end(), site_.world_.line.now() + i * policy.suspect_interval,
+                           [this, k] {
+                             if (site_.eyes_[k].burst > 0) --site_.eyes_[k].burst;
+                             site_.look(k, false);
+                           });
+    }
+  }
+  std::vector<WitnessCount> counts(const std::string& service) override {
+    const Eye& eye = site_.eyes_[static_cast<std::size_t>(site_.world_.index_of(service))];
+    if (!eye.watches) return {};
+    WitnessCount count;
+    count.site = site_.world_.policy(0).sites.at(static_cast<std::size_t>(1 - site_.site_)).name;
+    count.probe = "0";
+    count.fails = eye.fails;
+    count.passes = eye.passes;
+    count.last = eye.last;
+    count.age = eye.last.empty() ? Duration{0} : site_.clock().now() - eye.at;
+    return {count};
+  }
+
+ private:
+  SimSite& site_;
+};
+
+SimSite::SimSite(World& world, int site)
+    : world_(world), site_(site), disk_(world.setting.services.size()) {}
+SimSite::~SimSite() = default;
+
+const HostClock& SimSite::clock() const {
+  return world_.hosts.at(static_cast<std::size_t>(end())).clock;
+}
+
+// --- The process.
+
+Result<void> SimSite::keep(int service, const GuardRecord& record) {
+  if (world_.crash_point(end())) return {ErrorCode::kInternal, "crashed"};
+  if (disk_fails) return {ErrorCode::kUnavailable, "no space left"};
+  disk_.at(static_cast<std::size_t>(service)) = record;
+  world_.oracles.on_record(service, site_, record);
+  world_.crash_point(end());
+  return {};
+}
+
+void SimSite::start() {
+  run_ = fmt::format("{:016x}", world_.dice.next());
+  sequence_ = 0;
+  const std::uint64_t incarnation = world_.dice.next() | 1;
+  services_.clear();
+  services_.resize(world_.setting.services.size());
+  eyes_.assign(services_.size(), Eye{});
+  witness_ = std::make_unique<WitnessTwin>(*this);
+  std::vector<DeadmanKeeper::Guarded> guarded;
+  for (std::size_t k = 0; k < services_.size(); ++k) {
+    start_service(static_cast<int>(k), incarnation);
+    guarded.push_back(
+        {services_[k].runner.get(), {world_.policy(static_cast<int>(k)).name, {}, {}, {}}});
+  }
+  if (world_.setting.deadman) {
+    keeper_ = std::make_unique<DeadmanKeeper>(make_deadman_twin(world_, site_), std::move(guarded),
+                                              clock());
+    queue_keeper(1ms);
+  }
+  for (std::size_t k = 0; k < services_.size(); ++k) {
+    queue_turn(k, 1ms);
+    begin_round(k);
+  }
+  world_.on_host(end(), world_.line.now() + 2ms, [this] { poll_peer(); });
+}
+
+void SimSite::start_service(int service, std::uint64_t incarnation) {
+  const auto k = static_cast<std::size_t>(service);
+  ServiceRunner::Parts parts;
+  const ServicePolicy& policy = world_.policy(service);
+  parts.site = policy.sites.at(static_cast<std::size_t>(site_)).name;
+  parts.keep = [this, service](const GuardRecord& record) { return keep(service, record); };
+  parts.settings.name = policy.name;
+  parts.settings.peer = "peer";
+  parts.settings.mysql = MysqlSettings{};
+  parts.settings.mysql->advertise = address_of(site_) + ":3306";
+  if (world_.setting.deadman) parts.settings.deadman = DeadmanSettings{};
+  auto record = GuardRecord::from_json(disk_[k].to_json());
+  CHECK(record.ok());
+  parts.record = std::move(*record);
+  parts.incarnation = incarnation;
+  parts.clock = &clock();
+  const KernelState& kernel = world_.kernel(service, site_).at(world_.line.now());
+  if (parts.record.role == Role::kPrimary && world_.setting.deadman &&
+      kernel.until > clock().now()) {
+    parts.kernel_until = kernel.until;
+  }
+  parts.drivers.push_back({make_driver_twin(world_, world_.store(service, site_)), true, 2s});
+  parts.witness = witness_.get();
+  services_[k].runner = std::make_unique<ServiceRunner>(std::move(parts));
+  services_[k].worker = services_[k].runner->workers().front();
+  services_[k].runner->attach({[this] { queue_keeper(200us); },
+                               [this, k] {
+                                 if (std::exchange(services_[k].woken, true)) return;
+                                 queue_turn(k, 100us);
+                               }});
+}
+
+void SimSite::stop() {
+  keeper_.reset();
+  services_.clear();
+  witness_.reset();
+}
+
+// --- What its threads do.
+
+void SimSite::queue_turn(std::size_t k, Duration in) {
+  world_.on_host(end(), world_.line.now() + in, [this, k, number = ++services_[k].turn] {
+    if (number == services_[k].turn) turn(k);
+  });
+}
+
+void SimSite::turn(std::size_t k) {
+  services_[k].woken = false;
+  const Duration rest = services_[k].runner->turn();
+  if (!services_[k].woken) queue_turn(k, clock().real(std::max<Duration>(rest, 1ms)));
+  look_at_worker(k);
+}
+
+void SimSite::look_at_worker(std::size_t k) {
+  if (!services_[k].busy && services_[k].worker->has_fresh_goal()) begin_round(k);
+}
+
+void SimSite::begin_round(std::size_t k) {
+  services_[k].busy = true;
+  ++services_[k].round;
+  services_[k].worker->begin_round();
+  Duration takes = world_.dice.between(1ms, 20ms);
+  if (slow_verbs > Duration::zero()) takes += world_.dice.between(0s, slow_verbs);
+  world_.on_host(end(), world_.line.now() + takes, [this, k] { end_round(k); });
+}
+
+void SimSite::end_round(std::size_t k) {
+  const Duration rest = services_[k].worker->end_round();
+  services_[k].busy = false;
+  if (!services_[k].woken) {
+    services_[k].woken = true;
+    queue_turn(k, 100us);
+  }
+  look_at_worker(k);
+  if (services_[k].busy) return;
+  const Duration jittered = world_.dice.between(rest * 3 / 4, rest * 5 / 4);
+  world_.on_host(end(), world_.line.now() + clock().real(jittered),
+                 [this, k, number = services_[k].round] {
+                   if (number == services_[k].round && !services_[k].busy) begin_round(k);
+                 });
+}
+
+void SimSite::queue_keeper(Duration in) {
+  if (!keeper_) return;
+  world_.on_host(end(), world_.line.now() + in, [this, number = ++keeper_turn_] {
+    if (number == keeper_turn_) turn_keeper();
+  });
+}
+
+void SimSite::turn_keeper() {
+  SimHost& host = world_.site_host(site_);
+  const std::uint64_t number = keeper_turn_;
+  const Instant next = keeper_->turn();
+  const Duration ahead = std::exchange(host.clock.ahead, Duration{0});
+  if (ahead > Duration::zero()) host.frozen_until = world_.line.now() + ahead;
+  if (number != keeper_turn_) return;
+  queue_keeper(clock().real(std::max<Duration>(next - clock().now(), 1ms)));
+}
+
+// Our probes of the other site's public address.
+void SimSite::look(std::size_t k, bool again) {
+  const ServicePolicy& policy = world_.policy(static_cast<int>(k));
+  if (again) {
+    world_.on_host(end(), world_.line.now() + clock().real(policy.interval),
+                   [this, k] { look(k, true); });
+  }
+  const ProbeSeenThere seen = world_.clients.probe(end(), static_cast<int>(k), 1 - site_);
+  const Duration takes = seen == ProbeSeenThere::kSilent ? clock().real(policy.timeout) : 20ms;
+  const Instant due = world_.line.now() + takes;
+  world_.on_host(end(), due, [this, k, seen, due] {
+    Eye& now = eyes_[k];
+    const bool held_up = world_.line.now() - due > world_.policy(0).timeout / 2;
+    now.last = held_up ? "unknown" : seen == ProbeSeenThere::kPass ? "pass" : "fail";
+    now.at = clock().now();
+    if (held_up) return;
+    now.passes = seen == ProbeSeenThere::kPass ? now.passes + 1 : 0;
+    now.fails = seen == ProbeSeenThere::kPass ? 0 : now.fails + 1;
+    if (now.fails >= world_.policy(static_cast<int>(k)).fall) now.fell_at = world_.line.now();
+  });
+}
+
+void SimSite::poll_peer() {
+  const Instant began = clock().now();
+  PollRequest request;
+  request.run = run_;
+  request.sequence = ++sequence_;
+  request.sender = world_.policy(0).sites.at(static_cast<std::size_t>(site_)).name;
+  Duration shortest = kLeaseMost;
+  for (Service& service : services_) {
+    shortest = std::min(shortest, service.runner->lease());
+    if (service.runner->peer_name().empty()) continue;
+    request.services.push_back(service.runner->poll_for_peer());
+  }
+  const Instant next = began + std::max<Duration>(shortest / 6, 50ms);
+  const auto again = [this, next] {
+    world_.on_host(end(), std::max(clock().when(next), world_.line.now() + 1ms),
+                   [this] { poll_peer(); });
+  };
+  if (request.services.empty()) return again();
+  Network::Call call;
+  call.from = end();
+  call.to = end_of(1 - site_);
+  call.within = clock().real(500ms);
+  call.arrive = [this, request = std::move(request)](std::uint64_t id) {
+    world_.arrive_at(end_of(1 - site_), [this, request, id] {
+      world_.sites.at(static_cast<std::size_t>(1 - site_)).on_peer_poll(request, id);
+    });
+  };
+  call.done = [this, began, again, run = world_.site_host(site_).run](const CallReply* reply) {
+    if (world_.site_host(site_).run != run) return;
+    std::vector<ServiceReport> reports;
+    if (reply != nullptr) reports = reply->reports;
+    world_.arrive_at(end(), [this, began, again, reports = std::move(reports)] {
+      for (const ServiceReport& report : reports) {
+        services_[static_cast<std::size_t>(world_.index_of(report.service))].runner->on_peer_reply(
+            report, began);
+      }
+      again();
+    });
+  };
+  world_.net.call(std::move(call));
+}
+
+// --- Messages.
+
+void SimSite::on_monitor_poll(const PollRequest& request, std::uint64_t call) {
+  CallReply reply;
+  for (const ServicePoll& poll : request.services) {
+    auto& service = services_[static_cast<std::size_t>(world_.index_of(poll.service))];
+    reply.reports.push_back(service.runner->on_monitor_poll(request, poll));
+  }
+  if (!world_.site_host(site_).doomed) world_.net.answer(call, std::move(reply));
+}
+
+void SimSite::on_peer_poll(const PollRequest& request, std::uint64_t call) {
+  CallReply reply;
+  for (const ServicePoll& poll : request.services) {
+    auto& service = services_[static_cast<std::size_t>(world_.index_of(poll.service))];
+    reply.reports.push_back(service.runner->on_peer_poll(request, poll));
+  }
+  if (!world_.site_host(site_).doomed) world_.net.answer(call, std::move(reply));
+}
+
+void SimSite::on_order(const Order& order, std::uint64_t call) {
+  auto& service = services_[static_cast<std::size_t>(world_.index_of(order.service))];
+  OrderReply reply = service.runner->take_order(order);
+  if (world_.traces()) {
+    world_.note(fmt::format("{} {} {} {}: {} {}", order.site, order.service, to_string(order.verb),
+                            order.reign.epoch, reply.accepted ? "yes" : "no", reply.reason));
+  }
+  if (reply.accepted && order.verb == Verb::kFence) {
+    return answer_fence(order, std::move(reply), call, 0);
+  }
+  if (world_.site_host(site_).doomed) return;
+  world_.net.answer(call, {{}, std::move(reply)});
+}
+
+// The reply to a fence waits a little for its reading back.
+void SimSite::answer_fence(const Order& order, OrderReply reply, std::uint64_t call, int tries) {
+  constexpr Duration kStep = 15ms;
+  auto& service = services_[static_cast<std::size_t>(world_.index_of(order.service))];
+  reply.report = service.runner->report();
+  if (reply.report.fenced >= order.reign.epoch || tries * kStep >= kFenceWait) {
+    if (!world_.site_host(site_).doomed) world_.net.answer(call, {{}, std::move(reply)});
+    return;
+  }
+  world_.on_host(end(), world_.line.now() + kStep,
+                 [this, order, reply = std::move(reply), call, tries] {
+                   answer_fence(order, reply, call, tries + 1);
+                 });
+}
+
+}  // namespace pointsman

@@ -1,0 +1,84 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "agent/deadman_keeper.h"
+#include "agent/service_runner.h"
+#include "orchestrator/sim/sim_host.h"
+
+// One site: the real agent (guard, runner, appliers, keeper of the dead-man switch) turned on
+// virtual time, its disk, and its own probes of the other site.
+
+namespace pointsman {
+
+class World;
+
+class SimSite {
+ public:
+  SimSite(World& world, int site);
+  ~SimSite();
+
+  void start();
+  void stop();  // Everything in memory is gone.
+
+  // --- Messages; these run on this host.
+  void on_monitor_poll(const PollRequest& request, std::uint64_t call);
+  void on_peer_poll(const PollRequest& request, std::uint64_t call);
+  void on_order(const Order& order, std::uint64_t call);
+
+  const GuardRecord& disk(int service) const { return disk_.at(static_cast<std::size_t>(service)); }
+  bool disk_fails = false;
+  Duration slow_verbs{0};  // What each round with a store may take more.
+  // When the probes of this site last counted `fall` failures of the other in a row; true time.
+  Instant fell_at(int service) const { return eyes_.at(static_cast<std::size_t>(service)).fell_at; }
+
+ private:
+  class WitnessTwin;
+  struct Service {
+    std::unique_ptr<ServiceRunner> runner;
+    DriverWorker* worker = nullptr;
+    std::uint64_t turn = 0;  // Of the latest asked for.
+    std::uint64_t round = 0;
+    bool woken = false;
+    bool busy = false;  // A round is under way.
+  };
+  struct Eye {  // On the other site.
+    int fails = 0;
+    int passes = 0;
+    std::string last;
+    Instant at{0};
+    Instant fell_at{0};
+    bool watches = false;
+    std::uint64_t burst = 0;
+  };
+
+  int end() const { return end_of(site_); }
+  const HostClock& clock() const;
+  Result<void> keep(int service, const GuardRecord& record);
+  void start_service(int service, std::uint64_t incarnation);
+  void queue_turn(std::size_t k, Duration in);
+  void turn(std::size_t k);
+  void look_at_worker(std::size_t k);
+  void begin_round(std::size_t k);
+  void end_round(std::size_t k);
+  void queue_keeper(Duration in);
+  void turn_keeper();
+  void poll_peer();
+  void look(std::size_t k, bool again);
+  void answer_fence(const Order& order, OrderReply reply, std::uint64_t call, int tries);
+
+  World& world_;
+  const int site_;
+  std::vector<GuardRecord> disk_;
+  std::vector<Service> services_;
+  std::vector<Eye> eyes_;
+  std::unique_ptr<WitnessTwin> witness_;
+  std::unique_ptr<DeadmanKeeper> keeper_;
+  std::uint64_t keeper_turn_ = 0;
+  std::string run_;
+  std::uint64_t sequence_ = 0;
+};
+
+}  // namespace pointsman

@@ -1,0 +1,255 @@
+#include "orchestrator/sim/world.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace pointsman {
+namespace {
+
+constexpr std::size_t kLinesKept = 60;
+
+template <typename K>
+void add_all(std::map<K, std::uint64_t>& to, const std::map<K, std::uint64_t>& from) {
+  for (const auto& [key, count] : from) to[key] += count;
+}
+
+}  // namespace
+
+void Figures::add(const Figures& other) {
+  add_all(rows, other.rows);
+  add_all(refusals, other.refusals);
+  add_all(faults, other.faults);
+  seeds += other.seeds;
+  moves += other.moves;
+  done += other.done;
+  events += other.events;
+  acknowledged += other.acknowledged;
+  lost += other.lost;
+  simulated += other.simulated;
+}
+
+World::World(Setting drawn, bool traces)
+    : setting(std::move(drawn)),
+      dice(setting.seed ^ 0x5bd1e995),
+      net(line, dice),
+      hosts{SimHost(line.now()), SimHost(line.now()), SimHost(line.now())},
+      zone(*this, static_cast<int>(setting.services.size()), setting.services[0].records),
+      oracles(*this, setting.services.size()),
+      clients(*this),
+      sites{SimSite(*this, 0), SimSite(*this, 1)},
+      monitor(*this),
+      people(*this),
+      traces_(traces) {
+  net.least = setting.net_least;
+  net.most = setting.net_most;
+  for (std::size_t k = 0; k < hosts.size(); ++k) {
+    hosts.at(k).clock.reboot(Instant{0} + dice.between(10s, 1000s));
+    hosts.at(k).clock.set_rate(setting.ppm.at(k));
+  }
+  for (int service = 0; service < static_cast<int>(setting.services.size()); ++service) {
+    stores.emplace_back();
+    kernels.push_back({Track<KernelState>({}), Track<KernelState>({})});
+    app_up.push_back({true, true});
+    for (int site = 0; site < kSites; ++site) {
+      SimStore& made = store(service, site);
+      made.service = service;
+      made.site = site;
+      made.writable = site == 0;
+      made.replica = site == 1;
+      made.origin = clients.new_origin(service);
+    }
+  }
+}
+
+World::~World() = default;
+
+// --- Hosts and processes.
+
+void World::on_host(int host, Instant when, std::function<void()> what) {
+  line.at(when, [this, host, run = hosts.at(static_cast<std::size_t>(host)).run,
+                 what = std::move(what)]() mutable { run_on(host, run, std::move(what)); });
+}
+
+void World::arrive_at(int host, std::function<void()> what) {
+  run_on(host, hosts.at(static_cast<std::size_t>(host)).run, std::move(what));
+}
+
+void World::run_on(int index, std::uint64_t run, std::function<void()> what) {
+  SimHost& host = hosts.at(static_cast<std::size_t>(index));
+  if (!host.running || host.run != run) return;
+  if (line.now() < host.frozen_until) return on_host(index, host.frozen_until, std::move(what));
+  what();
+  if (host.doomed) {
+    note(fmt::format("crash of {}", index));
+    kill_process(index);
+    line.in(dice.between(20ms, 5s), [this, index] { start_process(index); });
+  }
+}
+
+bool World::crash_point(int index) {
+  SimHost& host = hosts.at(static_cast<std::size_t>(index));
+  if (host.crash_armed > 0 && --host.crash_armed == 0) host.doomed = true;
+  return host.doomed;
+}
+
+void World::kill_process(int index) {
+  SimHost& host = hosts.at(static_cast<std::size_t>(index));
+  if (!host.running) return;
+  host.running = false;
+  host.doomed = false;
+  host.crash_armed = 0;
+  host.frozen_until = Instant{0};
+  ++host.run;
+  if (index == kMonitorEnd) {
+    monitor.stop();
+  } else {
+    sites.at(static_cast<std::size_t>(index - kFirstSite)).stop();
+  }
+}
+
+void World::start_process(int index) {
+  SimHost& host = hosts.at(static_cast<std::size_t>(index));
+  if (host.running || !host.up) return;
+  host.running = true;
+  ++host.run;
+  note(fmt::format("start of {}", index));
+  if (index == kMonitorEnd) {
+    oracles.on_monitor_start(false);
+    monitor.start();
+  } else if (policy(0).agents) {
+    sites.at(static_cast<std::size_t>(index - kFirstSite)).start();
+  }
+}
+
+void World::host_down(int index) {
+  SimHost& host = hosts.at(static_cast<std::size_t>(index));
+  if (!host.up) return;
+  kill_process(index);
+  host.up = false;
+  host.frozen_until = line.now();  // Since when it is down.
+  note(fmt::format("host {} down", index));
+}
+
+// A host that boots: a new zero of its clock, stores read-only by their own configuration, ports
+// closed until an agent says otherwise.
+void World::host_up(int index) {
+  SimHost& host = hosts.at(static_cast<std::size_t>(index));
+  if (host.up) return;
+  host.up = true;
+  host.frozen_until = Instant{0};
+  host.clock.reboot(Instant{0} + dice.between(1s, 30s));
+  note(fmt::format("host {} up", index));
+  for (int service = 0; index != kMonitorEnd && service < static_cast<int>(stores.size());
+       ++service) {
+    const int site = index - kFirstSite;
+    const bool reigned = sites.at(static_cast<std::size_t>(site)).disk(service).role != Role::kNone;
+    SimStore& store = this->store(service, site);
+    store.up = true;
+    store.hung = false;
+    store.writable = !reigned && site == 0 && !store.replica && policy(service).agents;
+    set_kernel(service, site, line.now(),
+               {reigned && setting.deadman ? DeadmanMode::kArmed : DeadmanMode::kUntouched, {}});
+  }
+  line.in(dice.between(50ms, 3s), [this, index] { start_process(index); });
+}
+
+Duration World::freeze_in_renewal(int site) {
+  return std::exchange(renewal_freeze.at(static_cast<std::size_t>(site)), Duration{0});
+}
+
+// --- Stores and ports.
+
+void World::set_kernel(int service, int site, Instant at, const KernelState& state) {
+  kernels.at(static_cast<std::size_t>(service)).at(static_cast<std::size_t>(site)).set(at, state);
+  line.at(at, [this, service] { oracles.check_one_writer(service); });
+}
+
+void World::set_writable(SimStore& store, bool writable) {
+  if (store.writable == writable) return;
+  store.writable = writable;
+  note(fmt::format("store {}/{} {}", store.service, store.site, writable ? "opens" : "closes"));
+  if (writable) oracles.on_open(store.service, store.site);
+}
+
+bool World::ports_pass(int service, int site) {
+  const KernelState& state = kernel(service, site).at(line.now());
+  return state.mode != DeadmanMode::kArmed || site_host(site).clock.local(line.now()) < state.until;
+}
+
+bool World::takes_writes(int service, int site) {
+  const SimStore& store = this->store(service, site);
+  const bool serves = !policy(service).agents || store.writable;
+  return site_host(site).up && store.up && !store.hung && serves && ports_pass(service, site);
+}
+
+// --- The run.
+
+void World::note(const std::string& text) {
+  hash_ = (hash_ ^ static_cast<std::uint64_t>(line.now().ns)) * 1099511628211U;
+  for (const char c : text) hash_ = (hash_ ^ static_cast<unsigned char>(c)) * 1099511628211U;
+  if (traces_) fmt::print("{:10.4f} {}\n", seconds(line.now() - Instant{0}) - 1000, text);
+  last_.push_back(fmt::format("{:10.4f} {}", seconds(line.now() - Instant{0}) - 1000, text));
+  if (last_.size() > kLinesKept) last_.pop_front();
+}
+
+void World::fail(const std::string& invariant, const std::string& what) {
+  note("VIOLATION " + invariant + " " + what);
+  if (failed()) return;
+  result_.invariant = invariant;
+  result_.what = fmt::format("at {:.3f} s: {}", seconds(line.now() - Instant{0}) - 1000, what);
+}
+
+void World::replicate() {
+  line.in(dice.between(setting.replicate_every / 2, setting.replicate_every * 3 / 2),
+          [this] { replicate(); });
+  for (auto& pair : stores) {
+    for (SimStore& to : pair) {
+      const SimStore& from = pair.at(static_cast<std::size_t>(1 - to.site));
+      if (to.writable) to.received = to.executed;
+      if (!to.replica || !to.up || to.hung || !from.up || from.hung) continue;
+      if (!site_host(0).up || !site_host(1).up) continue;
+      if (!net.passes(end_of(0), end_of(1)) || !net.passes(end_of(1), end_of(0))) continue;
+      if (!holds_all(from.executed, to.executed)) {
+        to.errant = "errant";
+        continue;
+      }
+      to.received = from.executed;
+      if (!to.applier_stopped) to.executed = to.received;
+    }
+  }
+}
+
+void World::turn_until(Instant end) {
+  while (!failed() && line.turn(end)) {
+  }
+}
+
+SeedResult World::run() {
+  const Instant begin = line.now();
+  for (const int host : {kMonitorEnd, kFirstSite, kSecondSite}) {
+    line.in(dice.between(0s, 2s), [this, host] { start_process(host); });
+  }
+  clients.start();
+  replicate();
+  people.start();
+  for (const Fault& fault : setting.faults) {
+    line.at(fault.at, [this, &fault] {
+      ++figures.faults[to_string(fault.kind)];
+      note("fault " + fault.text());
+      strike(*this, fault);
+    });
+  }
+  turn_until(begin + setting.safety);
+  if (!failed()) heal();
+  figures.seeds = 1;
+  figures.events = line.ran();
+  figures.simulated = line.now() - begin;
+  result_.seed = setting.seed;
+  result_.hash = hash_ ^ line.ran();
+  result_.figures = figures;
+  result_.last.assign(last_.begin(), last_.end());
+  return result_;
+}
+
+}  // namespace pointsman

@@ -1,0 +1,133 @@
+#pragma once
+
+#include <array>
+#include <deque>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "orchestrator/sim/clients.h"
+#include "orchestrator/sim/draw.h"
+#include "orchestrator/sim/network.h"
+#include "orchestrator/sim/oracles.h"
+#include "orchestrator/sim/people.h"
+#include "orchestrator/sim/sim_host.h"
+#include "orchestrator/sim/sim_monitor.h"
+#include "orchestrator/sim/sim_site.h"
+#include "orchestrator/sim/sim_store.h"
+#include "orchestrator/sim/sim_zone.h"
+#include "orchestrator/sim/timeline.h"
+
+// One seed: hosts, network, stores, DNS, clients and people around the real monitor and the real
+// agents, on one thread and virtual time.
+
+namespace pointsman {
+
+struct Figures {
+  std::map<std::string, std::uint64_t> rows;      // Of the plan: how often taken.
+  std::map<std::string, std::uint64_t> refusals;  // By gate.
+  std::map<std::string, std::uint64_t> faults;    // By kind.
+  std::uint64_t seeds = 0;
+  std::uint64_t moves = 0;  // Begun.
+  std::uint64_t done = 0;
+  std::uint64_t events = 0;
+  std::uint64_t acknowledged = 0;  // Writes.
+  std::uint64_t lost = 0;          // Of these, not at the site in power in the end.
+  Duration simulated{0};
+
+  void add(const Figures& other);
+};
+
+struct SeedResult {
+  std::uint64_t seed = 0;
+  std::string invariant;  // "" : none was broken.
+  std::string what;
+  std::uint64_t hash = 0;
+  Figures figures;
+  std::vector<std::string> last;  // Lines of the trace.
+};
+
+class World {
+ public:
+  World(Setting drawn, bool traces);
+  ~World();
+  World(const World&) = delete;
+  World& operator=(const World&) = delete;
+
+  SeedResult run();
+
+  // --- For its parts.
+  // Runs `what` on `host` at `when`: later while its process is frozen, never once it has died.
+  void on_host(int host, Instant when, std::function<void()> what);
+  void arrive_at(int host, std::function<void()> what);  // The same, now.
+  // A place where the process may die: true when it does, and nothing it does now counts.
+  bool crash_point(int host);
+  void kill_process(int host);
+  void start_process(int host);
+  void host_down(int host);
+  void host_up(int host);
+  Duration freeze_in_renewal(int site);
+
+  SimStore& store(int service, int site) {
+    return stores.at(static_cast<std::size_t>(service)).at(static_cast<std::size_t>(site));
+  }
+  const Track<KernelState>& kernel(int service, int site) {
+    return kernels.at(static_cast<std::size_t>(service)).at(static_cast<std::size_t>(site));
+  }
+  void set_kernel(int service, int site, Instant at, const KernelState& state);
+  void set_writable(SimStore& store, bool writable);
+  // Whether a client's write at `site` would be acknowledged now.
+  bool takes_writes(int service, int site);
+  bool ports_pass(int service, int site);
+  int index_of(const std::string& service) const { return service[1] - '0'; }
+  SimHost& site_host(int site) { return hosts.at(static_cast<std::size_t>(end_of(site))); }
+  const ServicePolicy& policy(int service) const {
+    return setting.services.at(static_cast<std::size_t>(service));
+  }
+
+  void note(const std::string& text);
+  void fail(const std::string& invariant, const std::string& what);
+  bool failed() const { return !result_.invariant.empty(); }
+  bool traces() const { return traces_; }
+
+  Setting setting;
+  Timeline line;
+  Dice dice;
+  Network net;
+  std::array<SimHost, kHosts> hosts;
+  std::vector<std::array<SimStore, kSites>> stores;
+  std::vector<std::array<Track<KernelState>, kSites>> kernels;
+  std::vector<std::array<bool, kSites>> app_up;
+  SimZone zone;
+  Oracles oracles;
+  Figures figures;
+  Clients clients;
+  std::array<SimSite, kSites> sites;
+  SimMonitor monitor;
+  People people;
+  std::array<Duration, kSites> renewal_freeze{};
+  bool healed = false;  // No fault does anything any more.
+
+ private:
+  void run_on(int host, std::uint64_t run, std::function<void()> what);
+  void replicate();
+  void heal();
+  void end_faults();
+  std::string unsettled(int service);
+  void settle();
+  void stay_calm();
+  void lose_primary();
+  void count_losses();
+  void turn_until(Instant end);
+
+  bool traces_;
+  SeedResult result_;
+  std::deque<std::string> last_;
+  std::uint64_t hash_ = 1469598103934665603U;
+};
+
+// faults.cc: what a fault does, and its end.
+void strike(World& world, const Fault& fault);
+
+}  // namespace pointsman
