@@ -46,23 +46,28 @@ Guard::Guard(Start start)
 
 // --- Messages.
 
-bool Guard::in_sequence(const std::string& sender, const std::string& run, std::uint64_t sequence) {
+bool Guard::in_sequence(const std::string& sender, const std::string& run, std::uint64_t sequence,
+                        bool is_poll) {
   const auto found = sequences_.find(sender);
   if (found == sequences_.end()) {
     if (sequences_.size() >= kSendersMost) return false;
-    sequences_[sender] = {run, sequence, {}};
+    sequences_[sender] = {{run, sequence}, {}};
     return true;
   }
   Sequence& seen = found->second;
-  if (seen.run != run) {
-    if (holds(seen.former, run)) return false;
+  if (seen.run.id != run) {
+    const auto former = std::find_if(seen.former.begin(), seen.former.end(),
+                                     [&](const Run& each) { return each.id == run; });
+    if (former != seen.former.end()) {
+      if (!is_poll || sequence <= former->number) return false;
+      seen.former.erase(former);
+    }
     remember(seen.former, seen.run);
-    seen.run = run;
-    seen.number = sequence;
+    seen.run = {run, sequence};
     return true;
   }
-  if (sequence < seen.number) return false;
-  seen.number = sequence;
+  if (sequence < seen.run.number) return false;
+  seen.run.number = sequence;
   return true;
 }
 

@@ -89,8 +89,10 @@ class Guard {
   // --- From the monitor.
   // Run and number of a message: false when it is older than one already seen of that run, or of a
   // run that was replaced. Polls and orders share the numbering. Ask before anything else of a poll
-  // is used; on_order() asks by itself.
-  bool in_sequence(const std::string& sender, const std::string& run, std::uint64_t sequence);
+  // is used; on_order() asks by itself. A poll above its run's last number brings a replaced run
+  // back: what replaced it may have been the straggler of a dead run never heard before.
+  bool in_sequence(const std::string& sender, const std::string& run, std::uint64_t sequence,
+                   bool is_poll = true);
 
   // Each poll of a monitor, first. `lease` is kept for our own vouches. When this agent was left
   // unpolled for longer than a lease, the peer must tell anew whether it holds a lone lease.
@@ -194,10 +196,13 @@ class Guard {
   Vouches peer_vouches_;
 
   // Messages of one sender.
+  struct Run {
+    std::string id;
+    std::uint64_t number = 0;  // Of its latest message.
+  };
   struct Sequence {
-    std::string run;
-    std::uint64_t number = 0;
-    std::deque<std::string> former;  // Runs before: their stragglers are ignored.
+    Run run;
+    std::deque<Run> former;  // Runs before: their stragglers are ignored.
   };
   std::map<std::string, Sequence> sequences_;
   std::optional<Instant> polled_at_;  // By a monitor, last.

@@ -62,7 +62,7 @@ Verdict Guard::on_order(const Order& order, const GuardSight& sight, Instant now
   // First: an old message sent again must not pass for the beginning of a new run of its sender,
   // after which the living one would not be heard any more.
   if (const auto stale = refuse_stale(order, now)) return *stale;
-  if (!in_sequence(order.sender, order.run, order.sequence)) {
+  if (!in_sequence(order.sender, order.run, order.sequence, false)) {
     return refused("older than a message already received");
   }
   const bool ran_out = tick(now).save;

@@ -338,3 +338,18 @@ TEST_CASE("adoption by a person: the other site's fence counts, the end of promi
            "yes, save: sh is in power in epoch 2000");
   CHECK_EQ(pair.hz.level(at(61s)), "fenced");
 }
+
+// Found by simulation: messages of a run that died before any of them arrived came late, took the
+// living run's place, and shut it out for good.
+TEST_CASE("the straggler of a dead run does not shut out the living one") {
+  Pair pair;
+  Guard& guard = pair.hz.guard();
+  CHECK(guard.in_sequence("monitor", "living", 5));
+  CHECK(guard.in_sequence("monitor", "dead", 9));  // Never heard before: who could tell?
+  CHECK(guard.in_sequence("monitor", "living", 6));
+  CHECK_FALSE(guard.in_sequence("monitor", "dead", 9));
+  CHECK_FALSE(guard.in_sequence("monitor", "dead", 8));
+  CHECK_FALSE(guard.in_sequence("monitor", "living", 4));
+  CHECK_FALSE(guard.in_sequence("monitor", "dead", 10, false));  // Of orders, none.
+  CHECK(guard.in_sequence("monitor", "living", 7));
+}
