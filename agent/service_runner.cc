@@ -1,6 +1,7 @@
 #include "agent/service_runner.h"
 
 #include <algorithm>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -44,6 +45,7 @@ ServiceRunner::ServiceRunner(Parts parts)
   deadman_.configured = parts_.settings.deadman.has_value();
   deadman_.holds = parts_.kernel_until;
   told_lone_ = guard_.lone(parts_.clock->now());
+  closed_ = guard_.record().role == Role::kStandby;
   if (guard_.lease_until() > parts_.clock->now()) applier_.leave_units();
 }
 
@@ -121,12 +123,13 @@ DeadmanGoal ServiceRunner::deadman_goal() {
   guard_.fill(told, parts_.clock->now());
   switch (guard_.record().role) {
     case Role::kNone: return {};
-    case Role::kStandby: return {DeadmanMode::kStandby, {}};
     case Role::kPrimary: return {DeadmanMode::kArmed, guard_.lease_until()};
+    case Role::kStandby: return {closed_ ? DeadmanMode::kStandby : DeadmanMode::kArmed, Instant{0}};
     case Role::kFenced: break;
   }
+  // A store that hangs is fenced by its ports alone: they stay closed until it is read-only.
   const bool read_back = told.fenced != 0 && told.fenced == guard_.record().fence_epoch;
-  return {read_back ? DeadmanMode::kStandby : DeadmanMode::kArmed, Instant{0}};
+  return {read_back && closed_ ? DeadmanMode::kStandby : DeadmanMode::kArmed, Instant{0}};
 }
 
 void ServiceRunner::on_deadman(const DeadmanState& state) {
@@ -171,6 +174,11 @@ void ServiceRunner::note_level(Level level, Instant now) {
 
 void ServiceRunner::read_back(const ReadBack& back, const Standing& applied,
                               std::uint64_t fence_epoch, const Reign& reign) {
+  const bool closing = applied.level == Level::kFenced || applied.level == Level::kStandby;
+  if (closing && applier_.stores_settled() && !std::exchange(closed_, true)) {
+    if (bells_.lease_changed) bells_.lease_changed();
+  }
+  if (guard_.record().role == Role::kPrimary) closed_ = false;
   ServiceReport before;
   guard_.fill(before, parts_.clock->now());
   std::string reached;

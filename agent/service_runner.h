@@ -164,6 +164,7 @@ class ServiceRunner {
   DeadmanState deadman_;
   std::map<std::string, std::string> sources_;  // As the peer advertises its stores.
   bool follow_ = false;
+  bool closed_ = false;  // Every store was found closed since this site was last in power.
   std::uint64_t spec_version_ = 0;
   bool spec_lent_ = false;                   // By a monitor that runs dry: any other replaces it.
   std::string hook_due_;                     // The event whose reading back is awaited.

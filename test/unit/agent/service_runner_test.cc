@@ -228,6 +228,22 @@ TEST_CASE("a store that hangs is fenced only when its ports are closed in the ke
   CHECK(soon([&] { return bench.runner->report().fenced == 2; }));
 }
 
+// Found by simulation: such a store went on taking writes of its own host when it woke up.
+TEST_CASE("ports stay closed after such a fence until the store is found closed") {
+  Bench bench;
+  REQUIRE(bench.adopt().accepted);
+  bench.runner->on_deadman(armed(true));
+  bench.store.set([](StoreReport& report) { report.liveness = Liveness::kHung; });
+  bench.tell(Verb::kFence, 2, "sh");
+  REQUIRE(soon([&] { return bench.runner->report().fenced == 2; }));
+  std::this_thread::sleep_for(300ms);
+  CHECK_EQ(bench.runner->deadman_goal().mode, DeadmanMode::kArmed);
+  CHECK_EQ(bench.runner->deadman_goal().until, Instant{0});
+  bench.store.set([](StoreReport& report) { report.liveness = Liveness::kUp; });
+  CHECK(soon([&] { return bench.runner->deadman_goal().mode == DeadmanMode::kStandby; }));
+  CHECK_FALSE(bench.store.writable());
+}
+
 TEST_CASE("what cannot be kept is not accepted") {
   Bench bench;
   REQUIRE(bench.adopt().accepted);
