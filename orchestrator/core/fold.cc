@@ -7,7 +7,7 @@
 namespace pointsman {
 namespace {
 
-constexpr std::size_t kEvidenceMost = 8;
+constexpr std::size_t kEvidenceMost = 16;
 
 bool in_doubt(const SiteView& view) {
   return std::any_of(view.probes.begin(), view.probes.end(),
@@ -48,6 +48,12 @@ void keep_evidence(Turn& turn, const AgentHeard& heard) {
   evidence.peer_age = heard.view.peer_age;
   evidence.lag = heard.view.lag;
   auto& all = turn.view(heard.site).evidence;
+  // What is kept must reach back to before an attempt whose failure is known only late, however
+  // often the agent is polled: the newest takes the place of one that came just before it.
+  const ServicePolicy& policy = turn.policy;
+  const Duration spacing = std::min<Duration>(
+      (policy.interval + policy.suspect_interval + policy.timeout) / 12, policy.lease);
+  if (all.size() >= 2 && evidence.at - all[all.size() - 2].at < spacing) all.pop_back();
   all.push_back(std::move(evidence));
   if (all.size() > kEvidenceMost) all.pop_front();
 }

@@ -227,7 +227,10 @@ Gate fence_gate(const Look& look) {
     return open("fence", "the kernel of " + site + " closes it when its lease ends", "armed", age);
   }
   const Instant first = first_failure(old_site, look.now);
-  if (old_site.agent_heard && old_site.agent_at + 2 * look.policy.poll_interval() + 1s >= first) {
+  // A site that died is found out by its next probe, which may leave an interval later.
+  const Duration poll = look.policy.poll_interval();
+  const Duration together = std::max<Duration>(2 * poll + 1s, look.policy.interval + 2 * poll);
+  if (old_site.agent_heard && old_site.agent_at + together >= first) {
     return open("fence", "the agent of " + site + " vanished together with its site", "vanished",
                 age);
   }

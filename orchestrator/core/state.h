@@ -133,7 +133,7 @@ struct SiteView {
   bool agent_silent = false;  // The last poll failed.
   std::string agent_problem;
   AgentView agent;
-  std::deque<Evidence> evidence;  // Newest last, at most 8; frozen while the primary is in doubt.
+  std::deque<Evidence> evidence;  // Newest last, at most 16; frozen while the primary is in doubt.
   Instant ineligible_since{0};    // As a target; Instant{0}: eligible.
 };
 

@@ -35,6 +35,10 @@ void Decider::add(const ServicePolicy& policy, std::optional<KeptState> kept) {
   std::optional<ServiceState> saved;
   if (kept) saved = std::move(kept->state);
   service.state = pointsman::begin(policy, std::move(saved), parts_.clock.now());
+  // How long ago they began is not known any more: as every timer, the breaker's window restarts.
+  if (!service.state.automatic_moves.empty()) {
+    breaker_.emplace_back(parts_.clock.now(), policy.name);
+  }
   services_.emplace(policy.name, std::move(service));
 }
 
