@@ -104,7 +104,7 @@ class Decider {
     std::uint64_t last_counter = 0;  // Durable with it; other services have later ones.
     std::deque<Waiting> waiting;
     Instant wake_at{0};
-    bool changed = true;             // Since changes() was last asked.
+    bool changed = true;  // Since changes() was last asked.
   };
 
   void step_one(Service& service, LoopEvent event, Instant now);

@@ -149,7 +149,7 @@ void SimMonitor::poll(std::size_t site) {
   }
   const Instant asked = clock().now();
   PollRequest request =
-      book_->with([&](VouchBook& book) { return book.request("monitor", services, asked); });
+      book_->with([&](VouchBook& book) { return book.request("monitor", services); });
   const ServicePolicy& policy = world_.policy(0);
   const Duration interval = hurried_ ? std::min<Duration>(policy.suspect_interval, 250ms)
                                      : std::min<Duration>(policy.poll_interval(), 500ms);
