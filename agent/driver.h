@@ -43,6 +43,10 @@ struct StoreReport {
   std::optional<std::uint64_t> taken_over;  // What was here when it was last promoted.
   std::string detail;                       // For people; never a secret.
   Duration age{0};  // How long ago this was read (set by whoever caches it).
+  // A standby's, set by whoever compares: the ages of the newest position of the primary's store
+  // that reached this one whole, and of the newest that the primary's store told at all.
+  std::optional<Duration> caught_up_age;
+  std::optional<Duration> told_age;
 };
 
 // Where a replica shall follow.

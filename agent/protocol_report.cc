@@ -34,6 +34,8 @@ Json store_json(const StoreReport& store) {
   if (!store.unit.empty()) json.set("unit", store.unit);
   if (store.executed_count) json.set("executed_count", number_json(*store.executed_count));
   if (store.taken_over) json.set("taken_over", number_json(*store.taken_over));
+  if (store.caught_up_age) json.set("caught_up_age_ms", rounded_up(*store.caught_up_age));
+  if (store.told_age) json.set("told_age_ms", rounded_up(*store.told_age));
   return json;
 }
 
@@ -67,6 +69,10 @@ StoreReport read_store(Members& in) {
   if (in.has("executed_count")) store.executed_count = in.number("executed_count");
   if (in.has("taken_over")) store.taken_over = in.number("taken_over");
   if (in.has("lag_ms")) store.lag = in.duration("lag_ms", 0s, kLongest);
+  if (in.has("caught_up_age_ms")) {
+    store.caught_up_age = in.duration("caught_up_age_ms", 0s, kLongest);
+  }
+  if (in.has("told_age_ms")) store.told_age = in.duration("told_age_ms", 0s, kLongest);
   return store;
 }
 

@@ -253,15 +253,20 @@ ServiceReport ServiceRunner::report_locked(Instant now) {
     report.advertise.emplace_back("redis", settings.redis->advertise);
   }
   if (guard_.record().role != Role::kPrimary) {
-    for (const StoreReport& store : report.stores) {
-      const auto caught_up = catch_up_.caught_up(store.name);
-      if (!caught_up) {
-        report.caught_up_age.reset();
-        break;
-      }
-      const Duration age = std::max(now - *caught_up, Duration::zero());
-      report.caught_up_age = std::max(report.caught_up_age.value_or(age), age);
+    bool comparable = !report.stores.empty();
+    for (StoreReport& store : report.stores) {
+      const auto age = [&](const std::optional<Instant>& at) -> std::optional<Duration> {
+        if (!at) return std::nullopt;
+        return std::max(now - *at, Duration::zero());
+      };
+      store.caught_up_age = age(catch_up_.caught_up(store.name));
+      store.told_age = age(catch_up_.told(store.name));
+      comparable = comparable && store.caught_up_age;
+      if (!store.caught_up_age) continue;
+      report.caught_up_age =
+          std::max(report.caught_up_age.value_or(Duration::zero()), *store.caught_up_age);
     }
+    if (!comparable) report.caught_up_age.reset();
   }
   report.spec_version = spec_version_;
   report.trouble = applier_.trouble();

@@ -45,7 +45,7 @@ void keep_evidence(Turn& turn, const AgentHeard& heard) {
   evidence.has_stores = heard.view.has_stores;
   evidence.errant = heard.view.errant;
   evidence.caught_up_age = heard.view.caught_up_age;
-  evidence.peer_age = heard.view.peer_age;
+  evidence.told_age = heard.view.told_age;
   evidence.lag = heard.view.lag;
   auto& all = turn.view(heard.site).evidence;
   // What is kept must reach back to before an attempt whose failure is known only late, however

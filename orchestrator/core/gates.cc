@@ -155,14 +155,6 @@ const Evidence* sound_evidence(const Look& look, Instant before) {
   return nullptr;
 }
 
-// How far the standby was behind at its last contact with the primary. A primary that died may have
-// been silent for an interval before its first failed probe; more silence than that is no excuse.
-Duration behind_at_contact(const ServicePolicy& policy, const Evidence& sound) {
-  const Duration excused_silence = policy.interval + 2 * policy.poll_interval();
-  const Duration behind = *sound.caught_up_age - std::min(sound.peer_age, excused_silence);
-  return std::max(behind, Duration::zero());
-}
-
 Gate replication_gate(const Look& look) {
   if (!look.policy.agents) return open("replication", "the service has no stores");
   if (look.wanted.to < 0 || !look.s.has_primary()) return shut("replication", "no standby");
@@ -190,7 +182,7 @@ Gate replication_gate(const Look& look) {
   if (!sound->caught_up_age) {
     return shut("replication", site + " cannot say how far it is behind", "unknown", age);
   }
-  const Duration behind = behind_at_contact(look.policy, *sound);
+  const Duration behind = behind_at_contact(look.policy, *sound->caught_up_age, sound->told_age);
   const std::string value = say(behind);
   if (behind > look.policy.max_lag) {
     return shut("replication",
@@ -319,6 +311,11 @@ std::string say(Duration d) {
   if (d < 10min) return fmt::format("{:.0f} s", seconds(d));
   if (d < 10h) return fmt::format("{:.0f} min", seconds(d) / 60);
   return fmt::format("{:.0f} h", seconds(d) / 3600);
+}
+
+Duration behind_at_contact(const ServicePolicy& policy, Duration caught_up_age, Duration told_age) {
+  const Duration excused_silence = policy.interval + 2 * policy.poll_interval();
+  return std::max(caught_up_age - std::min(told_age, excused_silence), Duration::zero());
 }
 
 Refusal target_problem(const ServicePolicy& policy, const ServiceState& state, int site,

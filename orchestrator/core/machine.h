@@ -216,6 +216,12 @@ std::vector<Gate> gates(const ServicePolicy& policy, const ServiceState& state,
 std::optional<Gate> first_refusal(const ServicePolicy& policy, const ServiceState& state,
                                   const Wanted& wanted, Instant now);
 
+// How far a store of the standby was behind when the store that it follows was last heard: the ages
+// of the newest position of the primary that reached the standby whole, and of the newest that was
+// told at all. A primary that died may have been silent for an interval and two polls before its
+// first failed probe; more silence than that is no excuse.
+Duration behind_at_contact(const ServicePolicy& policy, Duration caught_up_age, Duration told_age);
+
 SiteVerdict verdict(const ServicePolicy& policy, const ServiceState& state, int site, Instant now);
 
 // --- The plan, as data.

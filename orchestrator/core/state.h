@@ -100,11 +100,11 @@ struct AgentView {
   bool replica = false;  // Every store is set to follow somebody.
   bool applier_running = false;
   std::string errant;
-  std::optional<Duration> caught_up_age;
+  std::optional<Duration> caught_up_age;  // Of the store that was furthest behind,
+  Duration told_age{0};                   // as is this (behind_at_contact()).
   std::optional<Duration> lag;
   bool units_stopped_by_role = false;
   bool peer_answers = false;
-  Duration peer_age{0};  // Since the peer's last reply to this agent.
   std::vector<WitnessView> witness;
   std::uint64_t monitor_counter = 0;
   // In power by a person's word at that site, while we were away: whose and why; "": it is not.
@@ -122,7 +122,7 @@ struct Evidence {
   bool has_stores = false;
   std::string errant;
   std::optional<Duration> caught_up_age;
-  Duration peer_age{0};  // Since the standby last heard the primary's agent.
+  Duration told_age{0};  // Of what the primary's store last told; of the store furthest behind.
   std::optional<Duration> lag;
 };
 

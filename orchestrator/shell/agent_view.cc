@@ -45,6 +45,22 @@ void read_stores(const ServiceReport& report, AgentView& view) {
   }
 }
 
+// The store that was furthest behind speaks for all; one that cannot be compared makes all unknown.
+void read_positions(const ServicePolicy& policy, const ServiceReport& report, AgentView& view) {
+  Duration worst{-1};
+  for (const StoreReport& store : report.stores) {
+    if (!store.caught_up_age || !store.told_age) {
+      view.caught_up_age.reset();
+      return;
+    }
+    const Duration behind = behind_at_contact(policy, *store.caught_up_age, *store.told_age);
+    if (behind <= worst) continue;
+    worst = behind;
+    view.caught_up_age = store.caught_up_age;
+    view.told_age = *store.told_age;
+  }
+}
+
 }  // namespace
 
 AgentView view_of(const ServicePolicy& policy, const ServiceReport& report) {
@@ -67,14 +83,13 @@ AgentView view_of(const ServicePolicy& policy, const ServiceReport& report) {
   view.promise_rest = report.promise_rest;
   view.fence_bound = report.fence_bound;
   view.armed = report.deadman_armed;
-  view.caught_up_age = report.caught_up_age;
   view.peer_answers = report.peer.answers;
-  view.peer_age = report.peer.age;
   view.monitor_counter = report.monitor_counter;
   if (report.taken) view.taken = report.taken->by.actor + " (" + report.taken->by.reason + ")";
   view.prepare_refusal = report.prepare_refusal;
   view.trouble = report.trouble;
   read_stores(report, view);
+  read_positions(policy, report, view);
   view.units_stopped_by_role =
       report.role == Role::kStandby &&
       std::any_of(report.units.begin(), report.units.end(),

@@ -176,7 +176,7 @@ Json evidence_json(const SiteView& view) {
                               {"applier_running", evidence.applier_running},
                               {"has_stores", evidence.has_stores},
                               {"errant", evidence.errant},
-                              {"peer_age", evidence.peer_age.count()}});
+                              {"told_age", evidence.told_age.count()}});
     if (evidence.caught_up_age) json.set("caught_up_age", evidence.caught_up_age->count());
     all.push(std::move(json));
   }
@@ -192,7 +192,7 @@ void read_evidence(const Reading& reading, const Json& json, SiteView& view) {
     evidence.applier_running = each.bool_or("applier_running");
     evidence.has_stores = each.bool_or("has_stores");
     evidence.errant = each.string_or("errant");
-    evidence.peer_age = Duration(each.int_or("peer_age"));
+    evidence.told_age = Duration(each.int_or("told_age"));
     if (const Json* age = each.find("caught_up_age"); age != nullptr && age->is_int()) {
       evidence.caught_up_age = Duration(age->as_int());
     }

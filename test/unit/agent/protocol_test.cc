@@ -47,6 +47,8 @@ ServiceReport full_report() {
   store.unit = "transactions";
   store.executed_count = 100;
   store.taken_over = 90;
+  store.caught_up_age = 250ms;
+  store.told_age = 150ms;
   report.stores.push_back(store);
   report.units.push_back({"api.service", false, true, "running"});
   report.peer = {true, 400ms, Role::kStandby, {3, "0000000000000003"}, true};

@@ -279,9 +279,18 @@ TEST_CASE("a standby is kept read-only, caught up by position, prepared and prom
   peer.stores.push_back(theirs);
   bench.runner->on_peer_reply(peer, now());
   CHECK(bench.runner->report().caught_up_age.has_value());
+  // The primary's store hangs while its agent answers: what it told last grows old together with
+  // what reached us.
+  peer.token.n.ns = 2;
+  peer.stores[0].age = 3s;
+  bench.runner->on_peer_reply(peer, now());
+  const ServiceReport hung = bench.runner->report();
+  REQUIRE_EQ(hung.stores.size(), 1U);
+  CHECK_EQ(hung.stores[0].caught_up_age, hung.stores[0].told_age);
+  peer.stores[0].age = 0s;
   CHECK(bench.runner->poll_for_peer().vouch.has_value());
   // Ahead of us by more than max_lag: the gate of the agent itself.
-  peer.token.n.ns = 2;
+  peer.token.n.ns = 3;
   peer.stores[0].executed = "9";
   bench.runner->on_peer_reply(peer, now() + 2s);
   Order prepare = bench.order(Verb::kPrepare, 2, "hz");

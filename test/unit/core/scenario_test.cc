@@ -216,8 +216,8 @@ class Stage {
       view.applier_running = yes;
     } else if (key == "behind") {
       view.caught_up_age = time(value);
-    } else if (key == "peer-age") {
-      view.peer_age = time(value);
+    } else if (key == "told") {
+      view.told_age = time(value);
     } else if (key == "peer") {
       view.peer_answers = yes;
     } else if (key == "armed") {

@@ -59,7 +59,7 @@ KeptState busy() {
   evidence.applier_running = true;
   evidence.has_stores = true;
   evidence.caught_up_age = 300ms;
-  evidence.peer_age = 200ms;
+  evidence.told_age = 200ms;
   s.sites[1].evidence.push_back(evidence);
   return kept;
 }
