@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "base/check.h"
+#include "base/planted.h"
 
 namespace pointsman {
 namespace {
@@ -35,6 +36,7 @@ Guard::Guard(Start start)
   if (!start.peer.empty()) record_.peer = std::move(start.peer);
   const Instant now = start.now;
   // Also with an empty record: it may have been lost.
+  if (planted(Plant::kWidestForgotten)) record_.widest = LeaseTerms{1s, kFenceBoundArmed};
   promise_.assumed(now, record_.widest);
   long_until_ = late_until_ = now + promise_length(record_.widest);
   owed_epoch_ = record_.reign.epoch;
@@ -60,6 +62,7 @@ bool Guard::in_sequence(const std::string& sender, const std::string& run, std::
                                      [&](const Run& each) { return each.id == run; });
     if (former != seen.former.end()) {
       if (!is_poll || sequence <= former->number) return false;
+      if (planted(Plant::kRunShutOut)) return false;
       seen.former.erase(former);
     }
     remember(seen.former, seen.run);
@@ -279,6 +282,7 @@ Verdict Guard::on_promotion_read_back(const Reign& reign) {
 }
 
 Verdict Guard::tick(Instant now) {
+  if (planted(Plant::kPrepareForever)) return {true, false, false, ""};
   if (!record_.prepared || now < prepare_until_) return {true, false, false, ""};
   const std::string reason =
       fmt::format("prepare of epoch {} ran out and is void", record_.prepared->reign.epoch);

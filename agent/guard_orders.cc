@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include "agent/guard.h"
+#include "base/planted.h"
 
 // Orders: what a guard accepts and what it refuses. See design of the safety model in
 // docs/agent.md.
@@ -123,7 +124,7 @@ Verdict Guard::adopt(const Order& order, const GuardSight& sight, Instant now) {
     return accepted(fmt::format("{} is in power in epoch {}", order.power, order.reign.epoch));
   }
   if (record_.fence_epoch >= order.reign.epoch) return refused("fenced in this number");
-  if (!order.old_fenced && !order.asserted_off) {
+  if (!order.old_fenced && !order.asserted_off && !planted(Plant::kAdoptUnfenced)) {
     const bool peer_reigns = peer_report_ && peer_report_->role == Role::kPrimary;
     if (record_.role != Role::kNone || peer_reigns || !sight.stores_writable) {
       return refused(
@@ -151,6 +152,7 @@ Verdict Guard::adopt(const Order& order, const GuardSight& sight, Instant now) {
 // site in power itself, its fence, or a person can say that there is none.
 std::optional<std::string> Guard::refuse_for_lone(const Order& order) const {
   if (order.old_fenced || order.asserted_off || record_.power == site_) return std::nullopt;
+  if (planted(Plant::kLoneUntold)) return std::nullopt;
   if (peer_report_ && peer_report_->fenced >= record_.reign.epoch && record_.reign.any()) {
     return std::nullopt;
   }
@@ -163,7 +165,7 @@ std::optional<std::string> Guard::refuse_for_lone(const Order& order) const {
 }
 
 std::optional<std::string> Guard::refuse_for_promise(Instant now) const {
-  if (promise_.end() <= now) return std::nullopt;
+  if (promise_.end() <= now || planted(Plant::kStandbyPromiseIgnored)) return std::nullopt;
   return fmt::format("our promise ends in {:.1f} s", seconds(promise_.end() - now) + 0.05);
 }
 
@@ -211,6 +213,7 @@ Verdict Guard::fence(const Order& order) {
   if (record_.prepared) void_prepared();  // Of this very number.
   record_.fence_epoch = order.reign.epoch;
   record_.taken.reset();
+  if (planted(Plant::kFenceUnread)) fenced_ = order.reign.epoch;
   // A standby stays one: read-only already, and its replication goes on.
   if (record_.role != Role::kStandby) record_.role = Role::kFenced;
   end_leases();
@@ -243,6 +246,7 @@ Verdict Guard::promote(const Order& order, Instant now) {
   record_.role = Role::kPrimary;
   record_.reign = order.reign;
   record_.power = site_;
+  if (planted(Plant::kOrderGrantsLease)) from_monitor_.until = now + order.lease;
   return accepted(fmt::format("{} in epoch {}; open with the first vouch",
                               recrowned ? "re-crowned" : "promoted", order.reign.epoch));
 }

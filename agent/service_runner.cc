@@ -178,7 +178,7 @@ void ServiceRunner::read_back(const ReadBack& back, const Standing& applied,
   if (closing && applier_.stores_settled() && !std::exchange(closed_, true)) {
     if (bells_.lease_changed) bells_.lease_changed();
   }
-  if (guard_.record().role == Role::kPrimary) closed_ = false;
+  if (guard_.record().role == Role::kPrimary) closed_ = planted(Plant::kHungFenceOpens);
   ServiceReport before;
   guard_.fill(before, parts_.clock->now());
   std::string reached;

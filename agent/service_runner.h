@@ -18,6 +18,7 @@
 #include "agent/guard.h"
 #include "agent/witness.h"
 #include "base/clock.h"
+#include "base/planted.h"
 #include "base/queue.h"
 
 // One service of this agent: its guard, the disk of the guard, its drivers, and the thread that
@@ -187,6 +188,10 @@ template <typename Change>
 Verdict ServiceRunner::change(Change change) {
   Guard before = guard_;
   Verdict verdict = change(guard_);
+  if (planted(Plant::kStoreAfterActing) && verdict.accepted &&
+      guard_.record().role == Role::kPrimary) {
+    return verdict;
+  }
   if (!verdict.save || save()) return verdict;
   guard_ = std::move(before);
   return {false, false, true, "cannot keep it: " + save_trouble_};

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include "base/planted.h"
 
 namespace pointsman {
 namespace {
@@ -12,7 +13,10 @@ Duration promise_length(const LeaseTerms& terms) {
   const double lease_ms = std::chrono::duration<double, std::milli>(terms.lease).count();
   const double fence_ms = std::chrono::duration<double, std::milli>(terms.fence_bound).count();
   const double eps_ms = std::chrono::duration<double, std::milli>(kEpsilon).count();
-  const double length = (1 + kRho) / (1 - kRho) * lease_ms + (1 + kRho) * fence_ms + eps_ms;
+  double length = (1 + kRho) / (1 - kRho) * lease_ms + (1 + kRho) * fence_ms + eps_ms;
+  if (planted(Plant::kShortPromise)) length = lease_ms;
+  if (planted(Plant::kNoFenceTerm)) length -= (1 + kRho) * fence_ms + eps_ms;
+  if (planted(Plant::kNoDrift)) length = lease_ms + fence_ms + eps_ms;
   return std::chrono::milliseconds(std::llround(std::ceil(length)));
 }
 
@@ -20,6 +24,7 @@ std::optional<Lease> grant(const Token& token, Duration lease, std::uint64_t inc
                            Instant now) {
   if (token.incarnation != incarnation || incarnation == 0) return std::nullopt;
   if (token.n > now || lease <= Duration::zero()) return std::nullopt;
+  if (planted(Plant::kLeaseFromArrival)) return Lease{now + lease, false};
   return Lease{token.n + lease, false};
 }
 
@@ -33,7 +38,10 @@ void Promise::made(std::uint64_t number, Instant received, const LeaseTerms& ter
   }
 }
 
-void Promise::assumed(Instant now, const LeaseTerms& terms) { made(0, now, terms); }
+void Promise::assumed(Instant now, const LeaseTerms& terms) {
+  if (planted(Plant::kNoWaitAfterRestart)) return;
+  made(0, now, terms);
+}
 
 void Promise::superseded(std::uint64_t number) {
   std::erase_if(owed_, [&](const Owed& owed) { return owed.number < number; });

@@ -14,3 +14,10 @@ add_test(NAME sim-deterministic COMMAND bash -c "set -o pipefail; \
     echo seed $seed: $a; \
   done")
 set_tests_properties(sim-deterministic PROPERTIES LABELS sim TIMEOUT 300)
+
+# Each planted bug must be found; and no other program may hold one.
+add_test(NAME sim-planted COMMAND pointsman-sim-planted --seeds 1..3000 --minutes 10 --jobs 1)
+set_tests_properties(sim-planted PROPERTIES LABELS "sim;long" TIMEOUT 7200)
+add_test(NAME sim-no-plants COMMAND bash -c "! grep -aq 'promise-as-short-as-the-lease' \
+  '$<TARGET_FILE:pointsmand>' '$<TARGET_FILE:pointsman-agent>' '$<TARGET_FILE:pointsman-sim>'")
+set_tests_properties(sim-no-plants PROPERTIES LABELS sim)

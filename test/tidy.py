@@ -17,7 +17,8 @@ FILE_LINES, FUNCTION_LINES, LINE_COLUMNS, PARAMETERS = 500, 70, 100, 4
 # not what lies below it.
 LAYERS = {
     "base/": ["base/"],
-    "orchestrator/core/": ["orchestrator/core/", "base/result.h", "base/time.h", "base/lease.h"],
+    "orchestrator/core/": ["orchestrator/core/", "base/result.h", "base/time.h", "base/lease.h",
+                           "base/planted.h"],
     "probes/": ["probes/", "base/"],
     "providers/": ["providers/", "base/"],
     "agent/": ["agent/", "agent/drivers/", "base/"],

@@ -1,11 +1,12 @@
 #include "orchestrator/core/damping.h"
 
 #include <algorithm>
+#include "base/planted.h"
 
 namespace pointsman {
 
 void note_probe(Damper& damper, const ProbeSeen& seen, const ServicePolicy& policy, Instant now) {
-  if (seen.sighting == Sighting::kUnknown) return;
+  if (seen.sighting == Sighting::kUnknown && !planted(Plant::kUnknownIsDown)) return;
   if (damper.ever && damper.last_pass > seen.started) return;
   damper.heard = now;
   damper.detail = seen.detail;

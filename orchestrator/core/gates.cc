@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "base/planted.h"
 #include "orchestrator/core/damping.h"
 
 namespace pointsman {
@@ -127,7 +128,7 @@ Gate witness_gate(const Look& look) {
     if (fell) ++down;
   }
   const std::string count = fmt::format("{} of {}", down, look.policy.quorum);
-  if (down < look.policy.quorum) {
+  if (down < look.policy.quorum && !(down == 1 && planted(Plant::kOneObserver))) {
     return shut("witness",
                 fmt::format("{} observer{} see{} {} down; {} must", down, down == 1 ? "" : "s",
                             down == 1 ? "s" : "", look.name(look.from()), look.policy.quorum),

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/planted.h"
 #include "orchestrator/core/turn.h"
 
 namespace pointsman {
@@ -115,6 +116,7 @@ ServiceState begin(const ServicePolicy& policy, std::optional<ServiceState> save
   s.pace = {};
   s.refusal.clear();
   // Timers restart in full: whatever was counted from before counts from now.
+  if (planted(Plant::kHoldDownInMemory)) s.automatic_moves.clear();
   for (Instant& at : s.automatic_moves) at = now;
   if (s.publish) {
     s.publish->since = now;

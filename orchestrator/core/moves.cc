@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "base/planted.h"
 #include "orchestrator/core/damping.h"
 #include "orchestrator/core/turn.h"
 
@@ -52,10 +53,11 @@ void step_failed(Turn& turn, std::string_view name, std::string detail) {
 std::uint64_t next_number(Turn& turn, std::uint64_t least_gap) {
   std::uint64_t highest = std::max(turn.s.issued, turn.s.reign.epoch);
   for (const SiteView& view : turn.s.sites) {
-    if (!view.agent_heard) continue;
+    if (!view.agent_heard || planted(Plant::kOwnNumbersOnly)) continue;
     highest = std::max({highest, view.agent.highest, view.agent.reign.epoch,
                         view.agent.voided.epoch, view.agent.prepared.epoch, view.agent.fenced});
   }
+  if (planted(Plant::kEpochReused)) highest = turn.s.reign.epoch;
   turn.s.issued = highest + least_gap;
   return turn.s.issued;
 }
@@ -91,6 +93,9 @@ void begin_move(Turn& turn, Move move) {
     turn.s.automatic_moves.push_back(turn.now);
   }
   turn.s.move = std::move(move);
+  if (planted(Plant::kFenceBeforeConsent) && turn.s.move->kind == MoveKind::kFailover) {
+    begin_fence(turn, turn.s.move->from);
+  }
   const Move& begun = *turn.s.move;
   turn.mark("intent saved: reign " + std::to_string(begun.reign.epoch) + " for " +
             turn.name(begun.to));

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <array>
 
+#include "base/planted.h"
 #include "orchestrator/core/damping.h"
 #include "orchestrator/core/turn.h"
 
@@ -91,6 +92,10 @@ constexpr std::array kRows{
 };
 
 bool primary_is(Turn& turn, SiteVerdict wanted) {
+  if (planted(Plant::kAutomaticFailback) && turn.s.has_primary() && wanted == SiteVerdict::kDown &&
+      turn.policy.sites.at(static_cast<std::size_t>(1 - turn.s.primary)).preferred) {
+    return true;
+  }
   return turn.s.has_primary() && verdict(turn.policy, turn.s, turn.s.primary, turn.now) == wanted;
 }
 
@@ -121,10 +126,10 @@ bool power_free(Turn& turn) {
     const AgentView& other = turn.agent(move.from);
     const bool never = !turn.s.fence && turn.view(move.from).agent_heard && other.highest == 0 &&
                        other.writable_known && !other.writable;
-    return fenced || asserted || never;
+    return fenced || asserted || never || planted(Plant::kAdoptUnfenced);
   }
   const bool waited = turn.s.promise_end.at(static_cast<std::size_t>(move.from)) <= turn.now;
-  if (!fenced && !asserted && !waited) return false;
+  if (!fenced && !asserted && !waited && !planted(Plant::kMonitorPromiseIgnored)) return false;
   if (!turn.policy.publish_first || !turn.s.publish) return true;
   return turn.s.publish->accepted() || turn.now - turn.s.publish->since >= turn.policy.publish_wait;
 }
@@ -182,7 +187,8 @@ Wanted automatic_move(Turn& turn) {
 // The primary is down; the gates decide. What refuses is told once per reason.
 bool may_fail_over(Turn& turn) {
   if (!primary_is(turn, SiteVerdict::kDown)) return false;
-  const Wanted wanted = automatic_move(turn);
+  Wanted wanted = automatic_move(turn);
+  if (planted(Plant::kAutomaticFailback)) wanted.forced = {"witness", "connected"};
   const std::optional<Gate> gate = first_refusal(turn.policy, turn.s, wanted, turn.now);
   if (!gate) return true;
   const bool again_later = gate->name == "prepare";

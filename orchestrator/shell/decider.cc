@@ -6,6 +6,7 @@
 #include <set>
 
 #include "base/log.h"
+#include "base/planted.h"
 
 namespace pointsman {
 namespace {
@@ -110,6 +111,7 @@ Surroundings Decider::surroundings(const std::string& service, Instant now) {
   std::set<std::string> others;
   for (const auto& [at, whose] : breaker_) others.insert(whose);
   others.erase(service);
+  if (planted(Plant::kBreakerPerService)) others.clear();
   around.others_moving = static_cast<int>(others.size());
   around.all_failed = all_failed_;
   return around;
@@ -193,7 +195,7 @@ void Decider::decide(Service& service, Decision decision,
   guide_pollers(service, decision.hurry);
 
   Waiting waiting;
-  waiting.ticket = service.last_ticket;
+  waiting.ticket = planted(Plant::kVolatileIntent) ? 0 : service.last_ticket;
   waiting.counter = service.last_counter;
   waiting.commands = std::move(decision.commands);
   if (vouch_changes || widest != service.widest) {

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include "base/planted.h"
 
 namespace pointsman {
 namespace {
@@ -90,8 +91,9 @@ Result<Change> Publisher::change_for(int site, const Reign& reign, Duration with
   if (!live->mark.empty() && (!mark || mark->service != service_)) {
     return {ErrorCode::kConflict, key_.name + " carries the mark of another: " + live->mark};
   }
-  if (mark && (mark->reign.epoch > reign.epoch ||
-               (mark->reign.epoch == reign.epoch && mark->reign.id != reign.id))) {
+  if (mark && !planted(Plant::kDnsEpochUnchecked) &&
+      (mark->reign.epoch > reign.epoch ||
+       (mark->reign.epoch == reign.epoch && mark->reign.id != reign.id))) {
     return {ErrorCode::kConflict, fmt::format("{} carries the mark of reign {}, not below {}",
                                               key_.name, mark->reign.epoch, reign.epoch)};
   }
@@ -104,6 +106,7 @@ Result<Change> Publisher::change_for(int site, const Reign& reign, Duration with
     change.expected.insert(change.expected.end(), values.begin(), values.end());
   }
   change.expected_marks = {live->mark};
+  if (planted(Plant::kHumanOverwritten)) change.expected = live->values;
   return change;
 }
 

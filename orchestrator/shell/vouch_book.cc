@@ -1,6 +1,7 @@
 #include "orchestrator/shell/vouch_book.h"
 
 #include <algorithm>
+#include "base/planted.h"
 
 namespace pointsman {
 
@@ -11,7 +12,8 @@ void VouchBook::set_service(const std::string& service, VouchTerms terms, Durati
   book.terms = std::move(terms);
   book.widest = widest;
   if (!fresh) return;
-  const Duration assumed = std::max(widest, book.terms.lease);
+  Duration assumed = std::max(widest, book.terms.lease);
+  if (planted(Plant::kWidestForgotten)) assumed = book.terms.lease;
   for (SiteBook& site : book.sites) site.promise.assumed(now, {assumed, kFenceBoundUnarmed});
 }
 
@@ -55,8 +57,12 @@ bool VouchBook::restored(const ServiceBook& book) const {
 }
 
 std::optional<Vouch> VouchBook::vouch_for(ServiceBook& book, int site) {
-  if (book.wish.site != site || !book.wish.reign.any() || restored(book)) return std::nullopt;
   SiteBook& to = book.sites.at(static_cast<std::size_t>(site));
+  if (planted(Plant::kTwoReigns) && to.report && to.report->role == Role::kPrimary) {
+    book.wish = {site, to.report->reign, false};
+  }
+  const bool unsure = restored(book) && !planted(Plant::kLapsedVouch);
+  if (book.wish.site != site || !book.wish.reign.any() || unsure) return std::nullopt;
   if (!to.token || !to.report) return std::nullopt;
   if (to.report->role != Role::kPrimary || to.report->reign != book.wish.reign) {
     return std::nullopt;
@@ -66,7 +72,7 @@ std::optional<Vouch> VouchBook::vouch_for(ServiceBook& book, int site) {
   const bool open = to.report->lease_rest > Duration::zero();
   const bool both = std::all_of(book.sites.begin(), book.sites.end(),
                                 [](const SiteBook& each) { return each.report.has_value(); });
-  if (!open && !both) return std::nullopt;
+  if (!open && !both && !planted(Plant::kLapsedVouch)) return std::nullopt;
 
   Vouch vouch;
   vouch.lone = book.wish.lone && book.widest >= book.terms.lone_lease;

@@ -12,6 +12,7 @@
 
 #include "base/log.h"
 #include "base/time.h"
+#include "orchestrator/sim/planted.h"
 #include "orchestrator/sim/summary.h"
 #include "orchestrator/sim/world.h"
 
@@ -41,6 +42,7 @@ struct Wish {
   bool trace = false;
   bool shrink = false;
   bool all = false;
+  std::string planted;  // pointsman-sim-planted: the bug; "": every one.
   Duration within = 24h;
 };
 
@@ -63,6 +65,9 @@ bool read_seeds(std::string_view text, Wish& wish) {
 
 bool read_value(std::string_view key, std::string_view value, Wish& wish) {
   if (key == "--seeds") return read_seeds(value, wish);
+#ifdef PM_PLANTED
+  if (key == "--planted") return !(wish.planted = value).empty();
+#endif
   const auto n = number_of(value);
   if (!n || *n == 0 || *n > 1'000'000) return false;
   if (key == "--minutes") wish.minutes = std::chrono::minutes(*n);
@@ -130,6 +135,32 @@ std::vector<SeedResult> run_all(const Wish& wish, Figures& total, std::uint64_t&
   return failed;
 }
 
+#ifdef PM_PLANTED
+// Plants each bug (or the one named) and counts the seeds until an invariant breaks. 0 when all
+// were found.
+int run_planted(Wish wish, const std::string& only) {
+  int missed = 0;
+  wish.all = false;
+  fmt::print("{:32} {:>6}  {}\n", "planted bug", "seeds", "invariant");
+  for (const PlantedBug& bug : planted_bugs()) {
+    if (only != "all" && only != bug.name) continue;
+    plant(bug.plant);
+    Figures total;
+    std::uint64_t hash = 0;
+    auto failed = run_all(wish, total, hash);
+    plant(Plant::kNone);
+    // What breaks without the bug as well is another matter.
+    if (!failed.empty() && !run_seed(wish, failed.front().seed).invariant.empty()) failed.clear();
+    missed += failed.empty() ? 1 : 0;
+    fmt::print(
+        "{:32} {:>6}  {}\n", bug.name, total.seeds,
+        failed.empty() ? "NOT FOUND" : failed.front().invariant + ": " + failed.front().what);
+    std::fflush(stdout);
+  }
+  return missed;
+}
+#endif
+
 int run(const Wish& wish) {
   fmt::print("seeds {}..{}, {} simulated minutes with faults each\n", wish.from, wish.to,
              wish.minutes / 1min);
@@ -155,5 +186,10 @@ int main(int argc, char** argv) {
     return 2;
   }
   pointsman::set_log_level(pointsman::LogLevel::kNone);
+#ifdef PM_PLANTED
+  if (wish.planted != "none") {
+    return pointsman::run_planted(wish, wish.planted.empty() ? "all" : wish.planted);
+  }
+#endif
   return pointsman::run(wish);
 }

@@ -125,6 +125,12 @@ void Oracles::on_monitor_start(bool memory_lost) {
   for (Service& s : services_) {
     s.fails = {};
     s.fell_at = {};
+    // Decided, and lost with the process before it was durable: nothing of it has left.
+    if (!s.automatic.empty() && s.automatic_number > s.durable) {
+      s.automatic.pop_back();
+      if (!breaker_.empty()) breaker_.pop_back();
+    }
+    s.automatic_number = 0;
     if (memory_lost) {
       s.automatic.clear();
       s.durable = 0;
@@ -209,6 +215,7 @@ void Oracles::on_failover(int service, const Decision& decision) {
                                    seconds(now() - s.automatic.back())));
   }
   s.automatic.push_back(now());
+  if (decision.next.move) s.automatic_number = decision.next.move->reign.epoch;
   if (static_cast<int>(s.automatic.size()) > policy.max_moves_per_day) {
     world_.fail("S12", "more automatic moves than a day may have");
   }
@@ -232,6 +239,11 @@ void Oracles::on_durable(int service, const std::string& state) {
 
 void Oracles::on_order(int service, const SendOrder& order) {
   ++orders_;
+  const bool consented = of(service).consented.contains(order.reign.epoch);
+  if (order.kind == OrderKind::kFence && of(service).kind == MoveKind::kFailover && !consented) {
+    world_.fail("S4", fmt::format("a fence of number {} leaves before the standby consented",
+                                  order.reign.epoch));
+  }
   if (order.reign.epoch > of(service).durable) {
     world_.fail("S17", fmt::format("{} of number {} leaves, and the disk knows {}",
                                    to_string(order.kind), order.reign.epoch, of(service).durable));

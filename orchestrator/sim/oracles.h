@@ -57,6 +57,7 @@ class Oracles {
     std::deque<Instant> automatic;     // Begun, and not taken back.
     MoveKind kind = MoveKind::kAdopt;  // Of the move that is on, or was last.
     Instant trigger{0};
+    std::uint64_t automatic_number = 0;  // Of the latest automatic move.
   };
 
   Instant now() const;

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include "base/planted.h"
 
 namespace pointsman {
 namespace {
@@ -138,7 +139,7 @@ void World::host_up(int index) {
   if (host.up) return;
   host.up = true;
   host.frozen_until = Instant{0};
-  host.clock.reboot(Instant{0} + dice.between(1s, 30s));
+  host.clock.reboot(Instant{0} + dice.between(1s, 300s));
   note(fmt::format("host {} up", index));
   for (int service = 0; index != kMonitorEnd && service < static_cast<int>(stores.size());
        ++service) {
@@ -174,6 +175,7 @@ void World::set_writable(SimStore& store, bool writable) {
 
 bool World::ports_pass(int service, int site) {
   const KernelState& state = kernel(service, site).at(line.now());
+  if (planted(Plant::kAgentDeathUnfenced) && state.until != Instant{0}) return true;
   return state.mode != DeadmanMode::kArmed || site_host(site).clock.local(line.now()) < state.until;
 }
 
