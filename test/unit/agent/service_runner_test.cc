@@ -116,7 +116,8 @@ struct Bench {
   Folder folder;
   FakeStore store;
   LastWitness witness;
-  std::unique_ptr<ServiceRunner> runner;
+  Queue<std::pair<std::string, std::string>> hooked{16};  // Event and order, as hooks got them.
+  std::unique_ptr<ServiceRunner> runner;                  // Its threads use the above.
   std::uint64_t sequence = 0;
   std::uint64_t incarnation = 5;
 
@@ -136,6 +137,13 @@ struct Bench {
     parts.settings.name = "im-api";
     parts.settings.peer = "https://127.0.0.1:1";
     parts.stop_units_after = 1s;
+    for (const char* on : {"fenced", "promoted"}) {
+      parts.settings.hooks.push_back({on, {"/bin/true"}, 1s});
+    }
+    parts.run_hook = [this](const HookSettings& hook, const std::string& json) -> Result<void> {
+      hooked.push({hook.on, json});
+      return {};
+    };
     parts.incarnation = ++incarnation;
     if (auto record = load_record(folder.path, "im-api")) parts.record = *record;
     parts.drivers.push_back({std::make_unique<FakeDriver>(store), true, 500ms});
@@ -215,6 +223,26 @@ TEST_CASE("a fence is acknowledged in the reply to its order, and kept as a leve
   bench.start();
   bench.store.set([](StoreReport& report) { report.writable = true; });
   CHECK(soon([&] { return !bench.store.writable() && bench.runner->report().fenced == 2; }));
+}
+
+TEST_CASE("a hook hears of a fence when it was read back, and once") {
+  Bench bench;
+  REQUIRE(bench.adopt().accepted);
+  bench.runner->on_deadman(armed(false));
+  bench.store.set([](StoreReport& report) { report.liveness = Liveness::kHung; });
+  REQUIRE(bench.tell(Verb::kFence, 2, "sh").accepted);
+  CHECK_FALSE(bench.hooked.pop(300ms).has_value());
+  bench.runner->on_deadman(armed(true));
+  const auto first = bench.hooked.pop(5s);
+  REQUIRE(first.has_value());
+  CHECK_EQ(first->first, "fenced");
+  const auto json = Json::parse(first->second);
+  REQUIRE(json.ok());
+  CHECK_EQ(json->string_or("event"), "fenced");
+  CHECK_EQ(json->string_or("service"), "im-api");
+  CHECK_EQ(json->string_or("site"), "hz");
+  bench.tell(Verb::kFence, 2, "sh");
+  CHECK_FALSE(bench.hooked.pop(300ms).has_value());
 }
 
 TEST_CASE("a store that hangs is fenced only when its ports are closed in the kernel") {
