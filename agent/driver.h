@@ -49,6 +49,9 @@ struct StoreReport {
   std::optional<Duration> told_age;
 };
 
+// Of a store whose state could not be read: kNotFound when nobody listens, kTimeout when it hangs.
+StoreReport unread(const std::string& store, const Error& why);
+
 // Where a replica shall follow.
 struct FollowTarget {
   std::string source;    // "host:port" the peer advertises.

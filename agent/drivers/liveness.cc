@@ -12,4 +12,13 @@ const char* to_string(Liveness liveness) {
   return "unknown";
 }
 
+StoreReport unread(const std::string& store, const Error& why) {
+  StoreReport report;
+  report.name = store;
+  if (why.code == ErrorCode::kNotFound) report.liveness = Liveness::kStopped;
+  if (why.code == ErrorCode::kTimeout) report.liveness = Liveness::kHung;
+  report.detail = why.message;
+  return report;
+}
+
 }  // namespace pointsman

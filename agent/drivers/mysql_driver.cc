@@ -38,14 +38,6 @@ N number(const std::string& text) {
   return value;
 }
 
-Liveness liveness_of(const Error& error) {
-  switch (error.code) {
-    case ErrorCode::kNotFound: return Liveness::kStopped;
-    case ErrorCode::kTimeout: return Liveness::kHung;
-    default: return Liveness::kUnknown;
-  }
-}
-
 }  // namespace
 
 std::unique_ptr<Driver> make_mysql_driver(const MysqlSettings& settings) {
@@ -118,20 +110,12 @@ Result<void> MysqlDriver::read_replication(MysqlState& state, Instant deadline) 
 
 StoreReport MysqlDriver::report(Duration within) {
   const Instant deadline = system_clock().now() + within;
+  const auto state = read_state(deadline);
+  if (!state) return unread(name(), state.error());
+  const auto semi = main_.run("SHOW GLOBAL STATUS LIKE 'Rpl_semi_sync%'", deadline);
+  if (!semi) return unread(name(), semi.error());
   StoreReport report;
   report.name = name();
-  const auto state = read_state(deadline);
-  if (!state) {
-    report.liveness = liveness_of(state.error());
-    report.detail = state.error().message;
-    return report;
-  }
-  const auto semi = main_.run("SHOW GLOBAL STATUS LIKE 'Rpl_semi_sync%'", deadline);
-  if (!semi) {
-    report.liveness = liveness_of(semi.error());
-    report.detail = semi.error().message;
-    return report;
-  }
   std::string source_on, replica_on, clients = "0";
   for (const auto& row : semi->rows) {
     if (row[0] == "Rpl_semi_sync_master_status") source_on = row[1].value_or("");

@@ -20,14 +20,6 @@ constexpr Duration kLook = 10ms;  // Between two looks at a server that is worki
 constexpr Duration kCompareWithin = 2s;
 constexpr Duration kConnectWithin = 1s;
 
-Liveness liveness_of(const Error& error) {
-  switch (error.code) {
-    case ErrorCode::kNotFound: return Liveness::kStopped;
-    case ErrorCode::kTimeout: return Liveness::kHung;
-    default: return Liveness::kUnknown;
-  }
-}
-
 std::string memory_file(const std::string& state_dir, const std::string& address) {
   if (state_dir.empty()) return "";
   std::string name = address;
@@ -131,14 +123,10 @@ Result<void> RedisDriver::note_data(const State& state) {
 
 StoreReport RedisDriver::report(Duration within) {
   const Instant deadline = system_clock().now() + within;
+  const auto state = read_state(deadline);
+  if (!state) return unread(name(), state.error());
   StoreReport report;
   report.name = name();
-  const auto state = read_state(deadline);
-  if (!state) {
-    report.liveness = liveness_of(state.error());
-    report.detail = state.error().message;
-    return report;
-  }
   const RedisInfo& info = state->info;
   report.liveness = Liveness::kUp;
   report.writable = state->writable();

@@ -56,39 +56,36 @@ def still(name, binaries, gates):
         outcome.problems += measure.two_writers(lab)
 
 
-def monitor_cut_off(binaries):
-    """The monitor alone is cut off."""
-    with still("monitor-cut-off", binaries, ["connected"]) as (lab, outcome, watch):
-        lab.net.cut_host("monitor")
+def still_while(name, binaries, gate, cut):
+    """A cut of the network in which nothing must move, by one gate."""
+    with still(name, binaries, [gate]) as (lab, outcome, watch):
+        cut(lab.net)
         watch.hold(12).check()
         lab.net.restore()
     return outcome
+
+
+def monitor_cut_off(binaries):
+    """The monitor alone is cut off."""
+    return still_while("monitor-cut-off", binaries, "connected",
+                       lambda net: net.cut_host("monitor"))
 
 
 def monitor_to_a_cut(binaries):
     """Only the monitor cannot reach site-a; site-b's agent sees it up."""
-    with still("monitor-to-a-cut", binaries, ["witness"]) as (lab, outcome, watch):
-        lab.net.cut_pair("monitor", "site-a")
-        watch.hold(12).check()
-        lab.net.restore()
-    return outcome
+    return still_while("monitor-to-a-cut", binaries, "witness",
+                       lambda net: net.cut_pair("monitor", "site-a"))
 
 
 def one_way_loss(binaries):
     """What site-a sends to the monitor is lost, what the monitor sends arrives."""
-    with still("one-way-loss", binaries, ["witness"]) as (lab, outcome, watch):
-        lab.net.drop_one_way("site-a", "monitor")
-        watch.hold(12).check()
-        lab.net.restore()
-    return outcome
+    return still_while("one-way-loss", binaries, "witness",
+                       lambda net: net.drop_one_way("site-a", "monitor"))
 
 
 def site_b_down(binaries):
     """The standby is away: the monitor's vouch keeps the primary open."""
-    with still("site-b-down", binaries, ["target"]) as (lab, outcome, watch):
-        lab.net.cut_site("site-b")
-        watch.hold(12).check()
-    return outcome
+    return still_while("site-b-down", binaries, "target", lambda net: net.cut_site("site-b"))
 
 
 def both_down(binaries):

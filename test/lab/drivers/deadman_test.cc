@@ -18,7 +18,7 @@
 #include "base/clock.h"
 #include "base/process.h"
 
-#include <doctest/doctest.h>
+#include "test/lab/drivers/must.h"
 
 // The dead-man switch with real traffic. Three network namespaces without names (they go with this
 // process): the site, where this process and its servers live, its peer, and a client.
@@ -201,14 +201,6 @@ class JumpingClock : public Clock {
   mutable int readings_before_jump = -1;
   Duration jump{0};
 };
-
-std::string words(const Result<void>& result) { return result ? "" : result.error().message; }
-
-#define MUST(expr)                                   \
-  do {                                               \
-    const auto outcome_ = (expr);                    \
-    REQUIRE_MESSAGE(outcome_.ok(), words(outcome_)); \
-  } while (false)
 
 // A site whose agent never reigned, in the namespace of the tests.
 struct Scene {

@@ -4,7 +4,7 @@
 #include "base/clock.h"
 #include "test/lab/drivers/servers.h"
 
-#include <doctest/doctest.h>
+#include "test/lab/drivers/must.h"
 
 #include <thread>
 
@@ -16,19 +16,6 @@ namespace {
 using lab::eventually;
 using lab::Mariadb;
 using lab::now;
-
-std::string words(const Result<void>& result) { return result ? "" : result.error().message; }
-
-#define MUST(expr)                                   \
-  do {                                               \
-    const auto outcome_ = (expr);                    \
-    REQUIRE_MESSAGE(outcome_.ok(), words(outcome_)); \
-  } while (false)
-
-struct Timed {
-  Instant began = now();
-  std::int64_t ms() const { return whole_ms(now() - began); }
-};
 
 // A primary and its replica, with drivers for both.
 struct Pair {

@@ -7,7 +7,7 @@
 #include "agent/drivers/redis_driver.h"
 #include "test/lab/drivers/servers.h"
 
-#include <doctest/doctest.h>
+#include "test/lab/drivers/must.h"
 
 // The Redis driver on real servers.
 
@@ -17,19 +17,6 @@ namespace {
 using lab::eventually;
 using lab::now;
 using lab::Redis;
-
-std::string words(const Result<void>& result) { return result ? "" : result.error().message; }
-
-#define MUST(expr)                                   \
-  do {                                               \
-    const auto outcome_ = (expr);                    \
-    REQUIRE_MESSAGE(outcome_.ok(), words(outcome_)); \
-  } while (false)
-
-struct Timed {
-  Instant began = now();
-  std::int64_t ms() const { return whole_ms(now() - began); }
-};
 
 struct Client {
   explicit Client(const Redis& server) : connection(server.address(), server.agent().password) {}

@@ -4,32 +4,24 @@
 
 #include <thread>
 
+#include "test/unit/shell/blank_store.h"
+
 using namespace pointsman;
 
 namespace {
 
 // Takes every batch, or none; its journal takes a while to read.
-class SlowStore final : public Store {
+class SlowStore final : public BlankStore {
  public:
   std::atomic<bool> refuses{false};
   std::atomic<int> saved{0};
   std::atomic<std::uint64_t> read{0};
   static constexpr std::uint64_t kPieces = 400;
 
-  Result<StoredState> load() override { return StoredState{}; }
   Result<void> save(const SaveBatch&) override {
     if (refuses) return {ErrorCode::kInternal, "string or blob too big"};
     ++saved;
     return {};
-  }
-  Result<std::vector<JournalEntry>> journal(const HistoryQuery&) override {
-    return std::vector<JournalEntry>{};
-  }
-  Result<std::vector<MoveRow>> moves(const HistoryQuery&) override {
-    return std::vector<MoveRow>{};
-  }
-  Result<std::vector<FlightRow>> flight(const std::string&, int) override {
-    return std::vector<FlightRow>{};
   }
   Result<ChainReport> verify(ChainReport so_far) override {
     std::this_thread::sleep_for(std::chrono::milliseconds(5));

@@ -259,20 +259,31 @@ TEST_CASE("a full disk fails the save, and the store goes on when there is room"
   CHECK(opened(dir)->load()->states[0].second == R"({"epoch":8})");
 }
 
+namespace {
+
+// A store whose last save has failed: the disk took no more. For a child, whose limit it sets.
+std::unique_ptr<Store> failed_store(const StateDir& dir) {
+  ::signal(SIGXFSZ, SIG_IGN);
+  auto store = open_sqlite_store(dir.path());
+  const struct rlimit tight { 64 << 10, RLIM_INFINITY };
+  ::setrlimit(RLIMIT_FSIZE, &tight);
+  if (!store.ok()) return nullptr;
+  const SaveBatch large = batch_of("im-api", std::string(1 << 20, 'x'), 1);
+  return (*store)->save(large).ok() ? nullptr : std::move(*store);
+}
+
+}  // namespace
+
 TEST_CASE("a store damaged while in use is not trusted after a failed save") {
   const StateDir dir;
   fill(dir, 3);
   const int status = in_child([&] {
-    ::signal(SIGXFSZ, SIG_IGN);
-    auto store = open_sqlite_store(dir.path());
-    if (!store.ok()) return 1;
-    const struct rlimit tight { 64 << 10, RLIM_INFINITY };
-    ::setrlimit(RLIMIT_FSIZE, &tight);
-    if ((*store)->save(batch_of("im-api", std::string(1 << 20, 'x'), 1)).ok()) return 2;
+    const auto store = failed_store(dir);
+    if (store == nullptr) return 1;
     std::filesystem::resize_file(dir.db(), 8192);
-    const auto next = (*store)->save(batch_of("im-api", "{}", 1));
+    const auto next = store->save(batch_of("im-api", "{}", 1));
     if (next.ok() || next.error().code != ErrorCode::kInvalid) return 3;
-    return (*store)->load().ok() ? 4 : 0;
+    return store->load().ok() ? 4 : 0;
   });
   CHECK(status == 0);
 }
@@ -283,16 +294,12 @@ TEST_CASE("an older copy put in its place while in use is not taken") {
   std::filesystem::copy_file(dir.db(), dir.path() + "/old");
   fill(dir, 1);
   const int status = in_child([&] {
-    ::signal(SIGXFSZ, SIG_IGN);
-    auto store = open_sqlite_store(dir.path());
-    if (!store.ok()) return 1;
-    const struct rlimit tight { 64 << 10, RLIM_INFINITY };
-    ::setrlimit(RLIMIT_FSIZE, &tight);
-    if ((*store)->save(batch_of("im-api", std::string(1 << 20, 'x'), 1)).ok()) return 2;
+    const auto store = failed_store(dir);
+    if (store == nullptr) return 1;
     std::filesystem::rename(dir.path() + "/old", dir.db());
     std::filesystem::remove(dir.db() + "-journal");
     for (int again = 0; again < 2; ++again) {
-      const auto next = (*store)->save(batch_of("im-api", "{}", 1));
+      const auto next = store->save(batch_of("im-api", "{}", 1));
       if (next.ok() || !holds(next.error().message, "replaced by an older one")) return 3;
     }
     return 0;
