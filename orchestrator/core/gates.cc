@@ -59,7 +59,6 @@ Gate mode_gate(const Look& look) {
 }
 
 Gate held_gate(const Look& look) {
-  if (look.s.around.everything_held) return shut("held", "everything is paused", "all");
   if (!look.s.hold.on) return open("held", "not paused");
   return shut("held",
               "paused by " + look.s.hold.actor +

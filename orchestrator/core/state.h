@@ -292,7 +292,6 @@ struct Surroundings {
   int others_moving = 0;    // Automatic moves of other services within the breaker's window.
   int moves_at_once = 3;
   std::string store_problem;  // State cannot be saved.
-  bool everything_held = false;
 };
 
 // For whom the monitor vouches, as a level.

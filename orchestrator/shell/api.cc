@@ -9,6 +9,7 @@ namespace pointsman {
 namespace {
 
 constexpr Duration kAskWithin = 5s;
+constexpr const char* kRunsDry = "this daemon runs dry: only dry runs are done";
 
 HttpReply json_reply(int status, const Json& json) {
   HttpReply reply;
@@ -201,29 +202,47 @@ HttpReply Api::order(const HttpCall& call) {
   auto order = read_order(call, found->second.policy);
   if (!order.ok()) return problem(400, "Bad Request", order.error().message);
   if (order->dry_run) return rehearse(found->second, order->asked);
-  if (parts_.dry_run)
-    return problem(409, "Refused", "this daemon runs dry: only dry runs are done");
+  if (parts_.dry_run) return problem(409, "Refused", kRunsDry);
   return tell(found->first, parts_.loop.ask(found->first, std::move(order->asked), kAskWithin));
 }
 
+// Every service is told before any answer is awaited: one that cannot be saved yet keeps no other
+// from being paused.
 HttpReply Api::order_all(const HttpCall& call) {
-  Json texts = Json::array();
+  if (parts_.dry_run) return problem(409, "Refused", kRunsDry);
+  std::vector<std::pair<std::string, OperatorAsked>> orders;
   for (const auto& [name, shot] : parts_.loop.snapshot()) {
     auto order = read_order(call, shot.policy);
     if (!order.ok()) return problem(400, "Bad Request", order.error().message);
-    const auto answer = parts_.loop.ask(name, std::move(order->asked), kAskWithin);
-    if (!answer.ok()) return problem(503, "Service Unavailable", answer.error().message);
-    texts.push(answer->text);
+    orders.emplace_back(name, std::move(order->asked));
   }
+  std::vector<std::pair<std::string, Result<Loop::Asked>>> given;
+  for (auto& [name, asked] : orders) given.emplace_back(name, parts_.loop.give(name, asked));
+  const Instant until = parts_.clock.now() + kAskWithin;
+  Json services = Json::array();
   std::string text;
-  for (const Json& each : texts.as_array()) text += (text.empty() ? "" : "; ") + each.as_string();
-  return json_reply(200, Json::object({{"text", text}}));
+  bool all = true;
+  for (auto& [name, asked] : given) {
+    const Duration rest = std::max(until - parts_.clock.now(), Duration::zero());
+    const auto answer =
+        asked.ok() ? parts_.loop.await(*asked, rest) : Result<OperatorAnswer>(asked.error());
+    const bool done = answer.ok() && answer->accepted;
+    const std::string told = answer.ok() ? answer->text : name + ": " + answer.error().message;
+    all = all && done;
+    text += (text.empty() ? "" : "; ") + told;
+    services.push(Json::object({{"service", name}, {"done", done}, {"text", told}}));
+  }
+  if (all) return json_reply(200, Json::object({{"text", text}, {"services", services}}));
+  HttpReply reply = json_reply(503, Json::object({{"type", "about:blank"},
+                                                  {"title", "Not done for every service"},
+                                                  {"status", 503},
+                                                  {"detail", text},
+                                                  {"services", std::move(services)}}));
+  reply.content_type = "application/problem+json";
+  return reply;
 }
 
 HttpReply Api::rehearse(const ServiceSnapshot& shot, const OperatorAsked& asked) {
-  if (asked.kind != AskKind::kFailover) {
-    return problem(400, "Bad Request", "dry_run is for failover");
-  }
   const ServiceState& s = shot.state;
   if (!s.has_primary()) return problem(409, "Refused", "nobody is in power yet");
   const Wanted wanted{false, asked.to < 0 ? s.other(s.primary) : asked.to, asked.forced,

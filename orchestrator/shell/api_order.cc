@@ -91,7 +91,8 @@ Result<void> read_times(const Json& body, ApiOrder& order) {
   if (!lasting.ok()) return lasting.error();
   if (body.find("for") != nullptr) {
     order.asked.lasting = parse_duration(*lasting);
-    if (!order.asked.lasting) return refused("for", quoted(*lasting), "a duration such as \"30m\"");
+    if (order.asked.lasting.value_or(Duration::zero()) <= Duration::zero())
+      return refused("for", quoted(*lasting), "a duration such as \"30m\"");
   }
   const Json* dry = body.find("dry_run");
   if (dry != nullptr && !dry->is_bool()) return refused("dry_run", dry->dump(), "true, false");

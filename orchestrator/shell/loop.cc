@@ -35,16 +35,30 @@ void Loop::end() {
 
 bool Loop::post(LoopEvent event) { return queue_.push(std::move(event)); }
 
-Result<OperatorAnswer> Loop::ask(const std::string& service, OperatorAsked asked, Duration within) {
+Result<Loop::Asked> Loop::give(const std::string& service, OperatorAsked asked) {
   LoopEvent event{service, std::move(asked), std::make_unique<std::promise<OperatorAnswer>>()};
   auto future = event.answer->get_future();
   if (!post(std::move(event))) return {ErrorCode::kUnavailable, "the daemon is busy or ending"};
-  if (future.wait_for(within) != std::future_status::ready) {
+  return Result<Asked>(std::move(future));
+}
+
+Result<OperatorAnswer> Loop::await(Asked& asked, Duration within) const {
+  if (asked.wait_for(within) != std::future_status::ready) {
     const std::string why = saver_.problem();
     return {ErrorCode::kTimeout, why.empty() ? "the decision is not durable yet: ask for status"
                                              : "state cannot be saved: " + why};
   }
-  return future.get();
+  try {
+    return asked.get();
+  } catch (const std::future_error&) {  // Its event was never answered.
+    return {ErrorCode::kUnavailable, "the daemon is ending, or knows no such service"};
+  }
+}
+
+Result<OperatorAnswer> Loop::ask(const std::string& service, OperatorAsked asked, Duration within) {
+  auto given = give(service, std::move(asked));
+  if (!given.ok()) return given.error();
+  return await(*given, within);
 }
 
 void Loop::set_policy(const ServicePolicy& policy, bool probes_differ) {

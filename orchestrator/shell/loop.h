@@ -28,7 +28,12 @@ class Loop {
 
   // From any thread. False when the queue is full (the event is lost and counted).
   bool post(LoopEvent event);
-  // An operator's order: waits for its durable answer. kTimeout after `within`.
+  // An operator's order: its answer comes once it is durable. kUnavailable: it was not taken.
+  using Asked = std::future<OperatorAnswer>;
+  Result<Asked> give(const std::string& service, OperatorAsked asked);
+  // kTimeout after `within`; the order is in force or refused all the same.
+  Result<OperatorAnswer> await(Asked& asked, Duration within) const;
+  // Both in one.
   Result<OperatorAnswer> ask(const std::string& service, OperatorAsked asked, Duration within);
 
   // Settings that changed by a reload; the names of the sites must be the same.

@@ -1,0 +1,159 @@
+// Orders as they come over HTTP: read strictly, told to every service.
+
+#include "orchestrator/shell/api.h"
+
+#include <doctest/doctest.h>
+
+#include <filesystem>
+
+#include "base/crypto.h"
+#include "orchestrator/shell/api_order.h"
+#include "test/unit/shell/moody_store.h"
+
+using namespace pointsman;
+
+namespace {
+
+ServicePolicy two_sites(const std::string& name) {
+  ServicePolicy policy;
+  policy.name = name;
+  policy.agents = false;
+  policy.records = 0;
+  policy.sites = {SitePolicy{"hz", true}, SitePolicy{"sh", false}};
+  return policy;
+}
+
+Result<ApiOrder> read(const std::string& word, const std::string& body) {
+  HttpCall call;
+  call.path = "/api/v1/services/im-api/" + word;
+  call.body = body;
+  call.peer_address = "unix";
+  return read_order(call, two_sites("im-api"));
+}
+
+std::string refusal(const char* word, const std::string& body) {
+  const auto order = read(word, body);
+  return order.ok() ? "accepted" : order.error().message;
+}
+
+// The API of a daemon with three services, on a socket of its own.
+struct Scene {
+  std::string folder =
+      (std::filesystem::temp_directory_path() / ("pm-api-" + random_id())).string();
+  MoodyStore store;
+  std::map<std::string, ServiceOutside> outside;
+  SharedBook book{"run"};
+  Saver saver{system_clock(), store};
+  RealExecutor executor;
+  Loop loop;
+  Api api;
+  HttpServer server;
+
+  static std::map<std::string, ServiceOutside> three() {
+    std::map<std::string, ServiceOutside> outside;
+    for (const char* name : {"a", "b", "c"}) outside[name].policy = two_sites(name);
+    return outside;
+  }
+  explicit Scene(bool dry_run = false)
+      : outside(three()),
+        executor({system_clock(), outside, book, {}, "monitor", [](const auto&, auto) {}}),
+        loop({system_clock(), executor, book, saver, 0, 3, 1min, "monitor"}),
+        api({system_clock(), loop, saver, executor, outside, "monitor", dry_run, {}, true}) {
+    std::filesystem::create_directory(folder);
+    for (const char* name : {"a", "b", "c"}) loop.add(two_sites(name), std::nullopt);
+    loop.start();
+    api.serve(server);
+    HttpServerOptions options;
+    options.listen = "unix:" + folder + "/control";
+    REQUIRE(server.start(options).ok());
+  }
+  ~Scene() {
+    server.stop();
+    loop.end();
+    std::filesystem::remove_all(folder);
+  }
+  HttpAnswer post(const std::string& path, const std::string& body) {
+    HttpRequest request;
+    request.method = "POST";
+    request.url = "http://localhost" + path;
+    request.unix_socket = folder + "/control";
+    request.body = body;
+    HttpClient client;
+    auto answer = client.exchange(request, 20s);
+    REQUIRE(answer.ok());
+    return *answer;
+  }
+  int held() {
+    int count = 0;
+    for (const auto& [name, shot] : loop.snapshot()) count += shot.state.hold.on ? 1 : 0;
+    return count;
+  }
+};
+
+}  // namespace
+
+TEST_CASE("an order of the right shape is read whole") {
+  const auto order = read("failover", R"({"to":"sh","dry_run":true,"force":["record","breaker"],
+                                          "assert_off":"hz","reason":"power cut"})");
+  REQUIRE(order.ok());
+  CHECK(order->dry_run);
+  CHECK_EQ(order->asked.kind, AskKind::kFailover);
+  CHECK_EQ(order->asked.to, 1);
+  CHECK_EQ(order->asked.asserted_off, 0);
+  CHECK_EQ(order->asked.forced, std::set<std::string>{"breaker", "record"});
+  CHECK_EQ(order->asked.reason, "power cut");
+  CHECK_EQ(read("adopt", R"({"primary":"hz"})")->asked.to, 0);
+  CHECK_EQ(read("pause", R"({"for":"30m"})")->asked.lasting, Duration(30min));
+  CHECK(read("ack", "").ok());
+}
+
+TEST_CASE("what is not understood is refused, and said by name") {
+  CHECK_EQ(refusal("failover", R"({"dry_run":"true"})"),
+           R"(dry_run: found "true", allowed: true, false)");
+  CHECK_EQ(refusal("failover", R"({"dryrun":true})"),
+           R"(failover: found "dryrun", allowed: to, force, assert_off, reason, dry_run)");
+  CHECK_EQ(refusal("pause", R"({"for":1800})"), "for: found 1800, allowed: a text");
+  CHECK_EQ(refusal("pause", R"({"for":"0s"})"),
+           R"(for: found "0s", allowed: a duration such as "30m")");
+  CHECK_EQ(refusal("failover", R"({"to":"elsewhere"})"),
+           R"(to: found "elsewhere", allowed: hz, sh)");
+  for (const char* body : {R"({"force":"record"})", R"({"force":[1]})", R"({"force":["leader"]})",
+                           R"({"reason":7})", R"({"assert_off":"hz"})", "[]", "{", "7"}) {
+    CHECK_NE(refusal("failover", body), "accepted");
+  }
+  // What one order knows is not what another does.
+  for (const char* word : {"pause", "resume", "ack", "cancel", "adopt"}) {
+    CHECK_NE(refusal(word, R"({"dry_run":true})"), "accepted");
+  }
+}
+
+TEST_CASE("a mistyped dry run moves nothing") {
+  Scene scene;
+  const HttpAnswer answer = scene.post("/api/v1/services/a/failover", R"({"dry_run":"true"})");
+  CHECK_EQ(answer.status, 400);
+  CHECK_NE(answer.body.find("dry_run"), std::string::npos);
+  CHECK_EQ(scene.store.saved, 0);
+}
+
+TEST_CASE("a pause of everything reaches every service, durable or not") {
+  Scene scene;
+  scene.store.saves = false;
+  const Instant began = system_clock().now();
+  const HttpAnswer answer = scene.post("/api/v1/pause", R"({"reason":"works"})");
+  CHECK_LT(system_clock().now() - began, 10s);
+  CHECK_EQ(answer.status, 503);
+  const auto body = Json::parse(answer.body);
+  REQUIRE(body.ok());
+  CHECK_EQ(body->array_or_empty("services").size(), 3U);
+  CHECK_EQ(scene.held(), 3);
+  scene.store.saves = true;
+  const HttpAnswer resumed = scene.post("/api/v1/resume", "");
+  CHECK_EQ(resumed.status, 200);
+  CHECK_EQ(scene.held(), 0);
+}
+
+TEST_CASE("a daemon that runs dry pauses nothing") {
+  Scene scene(true);
+  CHECK_EQ(scene.post("/api/v1/pause", "").status, 409);
+  CHECK_EQ(scene.held(), 0);
+}
