@@ -11,6 +11,7 @@ namespace {
 
 constexpr Duration kOrderWithin = 1s;
 constexpr Duration kProviderWithin = 4s;
+constexpr Duration kReadWithin = 2s;  // A publication may wait for a read under way.
 constexpr Duration kAskWithin = 1s;
 
 template <class... Ts>
@@ -126,7 +127,7 @@ void RealExecutor::send(const std::string& service, const SendOrder& order) {
 }
 
 void RealExecutor::on_lane(Lane& lane, const std::string& service, const Command& command) {
-  const bool taken = lane.give([this, service, command] {
+  auto job = [this, service, command] {
     ServiceOutside& outside = outside_.at(service);
     const auto publisher = [&](int record) -> Publisher& {
       return *outside.publishers.at(static_cast<std::size_t>(record));
@@ -134,15 +135,21 @@ void RealExecutor::on_lane(Lane& lane, const std::string& service, const Command
     std::visit(Overloaded{
                    [&](const SendOrder& order) { send(service, order); },
                    [&](const PublishRecord& order) {
-                     sink_(service, publisher(order.record).publish(order, kProviderWithin));
+                     PublishAnswered done = publisher(order.record).publish(order, kProviderWithin);
+                     const bool accepted = done.accepted;
+                     sink_(service, std::move(done));
+                     // Only now: the loop waits for the answer, not for the list.
+                     if (accepted) publisher(order.record).find_authorities(kReadWithin);
                    },
                    [&](const AskAuthorities& order) {
                      sink_(service, publisher(order.record).ask(order, kAskWithin));
                    },
                    [&](const ReadRecord& order) {
-                     RecordRead read = publisher(order.record).read(order.record, kProviderWithin);
+                     RecordRead read = publisher(order.record).read(order.record, kReadWithin);
                      const int site = read.site;
+                     const bool read_well = read.readable;
                      sink_(service, std::move(read));
+                     if (read_well) publisher(order.record).find_authorities(kReadWithin);
                      asking_lane(service).give([this, service, order, site] {
                        outside_.at(service)
                            .publishers.at(static_cast<std::size_t>(order.record))
@@ -152,7 +159,10 @@ void RealExecutor::on_lane(Lane& lane, const std::string& service, const Command
                    [&](const Notice&) {},
                },
                command);
-  });
+  };
+  // Reads come round again; a publication that waited for those of many services would be late.
+  const bool first = std::holds_alternative<PublishRecord>(command);
+  const bool taken = first ? lane.give_first(std::move(job)) : lane.give(std::move(job));
   if (!taken) log(LogLevel::kError, "lane-full", {{"service", service}});
 }
 

@@ -4,16 +4,19 @@
 
 #include <algorithm>
 
+#include "base/log.h"
+
 namespace pointsman {
 namespace {
 
 constexpr Duration kRestMost = 250ms;
+constexpr Duration kLostEvery = 10s;
 constexpr Duration kSavePoll = 2ms;  // How soon a save that ended is noticed.
 
 }  // namespace
 
-Loop::Loop(Decider::Parts parts)
-    : clock_(parts.clock), saver_(parts.saver), decider_(std::move(parts)), queue_(20'000) {}
+Loop::Loop(Decider::Parts parts, std::size_t queued_most)
+    : clock_(parts.clock), saver_(parts.saver), decider_(std::move(parts)), queue_(queued_most) {}
 
 Loop::~Loop() { end(); }
 
@@ -61,10 +64,19 @@ Result<OperatorAnswer> Loop::ask(const std::string& service, OperatorAsked asked
   return await(*given, within);
 }
 
-void Loop::set_policy(const ServicePolicy& policy, bool probes_differ) {
+bool Loop::set_policy(const ServicePolicy& policy, bool probes_differ) {
   // Rides the queue as a turn of its own, so that the loop alone touches its services.
   LoopEvent event{policy.name, PolicyChanged{policy, probes_differ}, nullptr};
-  post(std::move(event));
+  return post(std::move(event));
+}
+
+// What was lost may have been an answer that somebody waits for: never in silence.
+void Loop::tell_lost(Instant now) {
+  const std::uint64_t lost = queue_.dropped();
+  if (lost == lost_told_ || now < lost_next_) return;
+  log(LogLevel::kError, "events-lost", {{"lost", lost - lost_told_}, {"in_all", lost}});
+  lost_told_ = lost;
+  lost_next_ = now + kLostEvery;
 }
 
 void Loop::run() {
@@ -80,6 +92,7 @@ void Loop::run() {
     last_turn_ = now.ns;
     late_ = decider_.is_late(now);
     publish_snapshot(now);
+    tell_lost(now);
   }
 }
 

@@ -15,7 +15,7 @@ namespace pointsman {
 
 class Loop {
  public:
-  explicit Loop(Decider::Parts parts);
+  explicit Loop(Decider::Parts parts, std::size_t queued_most = 20'000);
   ~Loop();
   Loop(const Loop&) = delete;
   Loop& operator=(const Loop&) = delete;
@@ -37,7 +37,8 @@ class Loop {
   Result<OperatorAnswer> ask(const std::string& service, OperatorAsked asked, Duration within);
 
   // Settings that changed by a reload; the names of the sites must be the same.
-  void set_policy(const ServicePolicy& policy, bool probes_differ);
+  // False when it was not taken: the queue is full.
+  bool set_policy(const ServicePolicy& policy, bool probes_differ);
   // Neutral references: whether there are any, and the start of the latest probe that passed.
   void set_references(bool set) { references_set_ = set; }
   void reference_passed(Instant started) { reference_pass_ = started.ns; }
@@ -50,6 +51,7 @@ class Loop {
  private:
   void run();
   void publish_snapshot(Instant now);
+  void tell_lost(Instant now);
 
   const Clock& clock_;
   Saving& saver_;
@@ -60,6 +62,8 @@ class Loop {
   std::atomic<std::int64_t> last_turn_{0};
   std::atomic<bool> late_{false};
   std::atomic<bool> ending_{false};
+  std::uint64_t lost_told_ = 0;  // Of the loop's thread, as the next.
+  Instant lost_next_{0};
   std::thread thread_;
   mutable std::mutex snapshot_mutex_;  // The published snapshot, and nothing else.
   std::map<std::string, ServiceSnapshot> snapshot_;

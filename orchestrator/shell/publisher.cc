@@ -49,6 +49,7 @@ Publisher::Publisher(const ServiceSettings& service, const RecordSettings& recor
       ttl_(std::max(service.ttl, provider.limits().ttl_min)),
       provider_(provider),
       ask_server_(std::move(ask_server)),
+      authorities_given_(!record.authorities.empty()),
       authorities_(record.authorities) {
   for (std::size_t k = 0; k < kSites; ++k) {
     sites_[k] = service.sites.at(k).name;
@@ -77,7 +78,6 @@ RecordRead Publisher::read(int index, Duration within) {
     read.problem = live.error().message;
     return read;
   }
-  find_authorities(within);
   read.readable = true;
   read.site = site_of(live->values);
   read.values = joined(live->values);
@@ -114,12 +114,12 @@ PublishAnswered Publisher::publish(const PublishRecord& order, Duration within) 
   PublishAnswered answered;
   answered.record = order.record;
   answered.move = order.move;
+  if (std::exchange(sought_for_, order.move) != order.move) seek_authorities();
   const auto change = change_for(order.site, order.reign, within / 2);
   Error failure;
   if (!change.ok()) {
     failure = change.error();
   } else if (const auto replaced = provider_.replace(*change, within / 2); replaced.ok()) {
-    find_authorities(within);
     answered.accepted = true;
     answered.values = joined(change->desired);
     answered.detail = fmt::format("{} {} is {} by the provider's own account", key_.name, key_.type,
@@ -140,15 +140,22 @@ Result<std::vector<std::string>> Publisher::render(int site, const Reign& reign,
   return provider_.render(*change, within / 2);
 }
 
+void Publisher::seek_authorities() {
+  const std::lock_guard lock(mutex_);
+  seek_ = true;
+  authorities_problem_.clear();
+}
+
 // On the provider's own lane: ask() runs beside it and only reads what was found.
 void Publisher::find_authorities(Duration within) {
   {
     const std::lock_guard lock(mutex_);
-    if (!authorities_.empty()) return;
+    if (authorities_given_ || !seek_) return;
   }
   auto found = provider_.authorities(key_, within);
   const std::lock_guard lock(mutex_);
   if (found.ok()) authorities_ = std::move(*found);
+  seek_ = authorities_.empty() || !found.ok();
   authorities_problem_ = found.ok() ? "" : found.error().message;
 }
 
@@ -162,6 +169,11 @@ AuthoritiesAnswered Publisher::ask(const AskAuthorities& order, Duration within)
     const std::lock_guard lock(mutex_);
     servers = authorities_;
     answered.detail = key_.name + ": authoritative servers not known: " + authorities_problem_;
+    // A move does not end on the word of servers that may no longer be asked by anybody.
+    if (!order.move.empty() && seek_ && !authorities_given_ && authorities_problem_.empty()) {
+      answered.detail = key_.name + ": authoritative servers are looked for again";
+      return answered;
+    }
   }
   if (servers.empty()) return answered;
   std::vector<AuthorityAnswer> answers;
@@ -188,7 +200,9 @@ AuthoritiesAnswered Publisher::ask(const AskAuthorities& order, Duration within)
 }
 
 Result<std::string> Publisher::preflight(Duration within) {
-  return provider_.preflight(key_, within);
+  auto result = provider_.preflight(key_, within);
+  if (result.ok()) seek_authorities();
+  return result;
 }
 
 std::vector<AuthorityAnswer> Publisher::answers() const {

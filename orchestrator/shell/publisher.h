@@ -49,7 +49,13 @@ class Publisher {
   // Whether every authoritative server names `site`.
   AuthoritiesAnswered ask(const AskAuthorities& order, Duration within);
 
+  // Seen to be well, the authoritative servers are looked for again as well: each day, and when
+  // another provider was seated.
   Result<std::string> preflight(Duration within);
+
+  // Looks for the authoritative servers if none are known, or a publication has begun since or
+  // preflight() asked for it; when that fails, those known stay. On the provider's own lane.
+  void find_authorities(Duration within);
 
   // The last answers of the authoritative servers, for people. Thread-safe.
   std::vector<AuthorityAnswer> answers() const;
@@ -60,7 +66,7 @@ class Publisher {
  private:
   int site_of(const std::vector<std::string>& values) const;
   Result<Change> change_for(int site, const Reign& reign, Duration within);
-  void find_authorities(Duration within);
+  void seek_authorities();
 
   std::string service_;
   RecordKey key_;
@@ -71,7 +77,10 @@ class Publisher {
   AskServer ask_server_;
   // Of what follows: the provider's lane finds, the asking lane asks, the page reads.
   mutable std::mutex mutex_;
+  const bool authorities_given_;  // By the configuration: never looked for.
   std::vector<std::string> authorities_;
+  bool seek_ = true;        // Look for them again.
+  std::string sought_for_;  // The move whose publication last asked for it.
   std::string authorities_problem_;
   std::vector<AuthorityAnswer> answers_;
 };
