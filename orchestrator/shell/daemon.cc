@@ -10,12 +10,9 @@
 #include "base/log.h"
 #include "orchestrator/offline/certs.h"
 #include "orchestrator/shell/agent_view.h"
-#include "orchestrator/shell/reference.h"
 
 namespace pointsman {
 namespace {
-
-constexpr const char* kReferencePrefix = "reference/";
 
 // Loads for real and saves nothing.
 class ForgetfulStore final : public Store {
@@ -71,26 +68,10 @@ std::uint64_t version_of(const std::array<Json, kSites>& witness) {
   return version + 1;
 }
 
-// A neutral reference is reached when its port takes a connection.
-std::vector<ProbeSpec> reference_specs(const std::vector<std::string>& references) {
-  std::vector<ProbeSpec> specs;
-  for (std::size_t k = 0; k < references.size(); ++k) {
-    auto spec = reference_spec(references[k]);
-    if (!spec.ok()) {
-      log(LogLevel::kError, "reference-unusable",
-          {{"reference", references[k]}, {"problem", spec.error().message}});
-      continue;
-    }
-    spec->name = kReferencePrefix + std::to_string(k);
-    specs.push_back(std::move(*spec));
-  }
-  return specs;
-}
-
 }  // namespace
 
 std::vector<ProbeSpec> specs_of(const MonitorConfig& config) {
-  std::vector<ProbeSpec> specs = reference_specs(config.references);
+  std::vector<ProbeSpec> specs;
   for (const ServiceSettings& service : config.services) {
     for (const SiteSettings& site : service.sites) {
       for (ProbeSpec& spec : service.probes_of(site)) specs.push_back(std::move(spec));
@@ -135,13 +116,15 @@ ServicePolicy policy_of(const MonitorConfig& config, const ServiceSettings& serv
   return policy;
 }
 
-Daemon::Daemon(const Clock& clock, bool dry_run) : clock_(clock), dry_run_(dry_run) {}
+Daemon::Daemon(const Clock& clock, bool dry_run)
+    : clock_(clock), dry_run_(dry_run), rounds_(clock) {}
 
 Daemon::~Daemon() { end(); }
 
 void Daemon::end() {
   if (web_) web_->stop();
   if (control_) control_->stop();
+  rounds_.end();
   engine_.reset();
   if (voucher_) voucher_->end();
   if (loop_) loop_->end();
@@ -150,6 +133,7 @@ void Daemon::end() {
   for (auto& [name, lane] : lanes_) lane->end();
   executor_.reset();
   lanes_.clear();
+  preflights_.reset();
   saver_.reset();
 }
 
@@ -208,7 +192,7 @@ void Daemon::start_voucher() {
 }
 
 void Daemon::on_probe(const EngineEvent& event) {
-  if (event.target.starts_with(kReferencePrefix)) {
+  if (References::is_reference(event.target)) {
     if (event.kind == EngineEvent::Kind::kObservation &&
         event.observation.outcome == Outcome::kPass) {
       loop_->reference_passed(event.started);
@@ -222,16 +206,10 @@ void Daemon::on_probe(const EngineEvent& event) {
       if (!event.target.starts_with(prefix)) continue;
       const int probe = std::atoi(event.target.c_str() + prefix.size());
       if (event.kind == EngineEvent::Kind::kDoubt) {
-        for (std::size_t k = 0; k < references_; ++k) {
-          hurried_->hurry(kReferencePrefix + std::to_string(k));
-        }
+        hurry_references();
         loop_->post({name, ProbeDoubted{site, probe, event.started}, nullptr});
       } else {
-        if (event.observation.outcome == Outcome::kFail) {
-          for (std::size_t k = 0; k < references_; ++k) {
-            hurried_->hurry(kReferencePrefix + std::to_string(k));
-          }
-        }
+        if (event.observation.outcome == Outcome::kFail) hurry_references();
         loop_->post({name,
                      ProbeSeen{site, probe, sighting_of(event.observation.outcome), event.started,
                                event.observation.detail},
@@ -242,37 +220,43 @@ void Daemon::on_probe(const EngineEvent& event) {
   }
 }
 
+void Daemon::hurry_references() {
+  for (std::size_t k = 0; k < references_.count(); ++k) hurried_->hurry(References::name(k));
+}
+
+// The probes of the sites, and of the references whose address is known by now. Without `sites`:
+// those of before.
+Result<void> Daemon::watch(std::optional<std::vector<ProbeSpec>> sites) {
+  const std::lock_guard lock(watch_mutex_);
+  if (!sites) sites = site_specs_;
+  std::vector<ProbeSpec> specs = references_.specs();
+  specs.insert(specs.end(), sites->begin(), sites->end());
+  RETURN_IF_ERROR(engine_->watch(std::move(specs)));
+  site_specs_ = std::move(*sites);
+  return {};
+}
+
 void Daemon::start_probes() {
   engine_ = std::make_unique<ProbeEngine>(clock_, [this](EngineEvent event) { on_probe(event); });
   hurried_ = engine_.get();
-  std::vector<ProbeSpec> specs = specs_of(config_);
-  references_ = config_.references.size();
-  loop_->set_references(references_ > 0);
-  const auto watched = engine_->watch(std::move(specs));
+  references_.set(config_.references);
+  loop_->set_references(!config_.references.empty());
+  const auto watched = watch(specs_of(config_));
   if (!watched.ok())
     log(LogLevel::kError, "probes-refused", {{"problem", watched.error().message}});
 }
 
-// Whether credentials and rights look sound: at start, and told as the gate `provider`.
-void Daemon::preflight() {
-  for (auto& [name, outside] : outside_) {
-    for (std::size_t k = 0; k < outside.publishers.size(); ++k) {
-      outside.publisher_lanes[k]->give([this, service = name, k] {
-        const auto result = outside_.at(service).publishers.at(k)->preflight(5s);
-        ProviderJudged judged;
-        judged.record = static_cast<int>(k);
-        judged.well = result.ok() || (result.error().code != ErrorCode::kRefused &&
-                                      result.error().code != ErrorCode::kInvalid);
-        judged.problem = result.ok() ? "" : result.error().message;
-        log(result.ok() ? LogLevel::kInfo : LogLevel::kError,
-            result.ok() ? "preflight-passed" : "preflight-failed",
-            {{"service", service},
-             {"record", k + 1},
-             {"text", result.ok() ? *result : result.error().message}});
-        loop_->post({service, judged, nullptr});
-      });
+void Daemon::start_rounds() {
+  rounds_.add([this](Instant now) { return preflights_->turn(now); });
+  rounds_.add([this](Instant now) {
+    if (references_.look_up(now)) {
+      const auto watched = watch(std::nullopt);
+      if (!watched.ok())
+        log(LogLevel::kError, "probes-refused", {{"problem", watched.error().message}});
     }
-  }
+    return references_.due();
+  });
+  rounds_.start();
 }
 
 Result<void> Daemon::start_servers() {
@@ -334,8 +318,16 @@ void Daemon::make_machinery() {
                             config_.tls,
                             sender_,
                             [this](const std::string& service, decltype(Event::what) what) {
+                              const auto* answered = std::get_if<PublishAnswered>(&what);
+                              if (answered != nullptr && answered->accepted) {
+                                preflights_->published(service, answered->record);
+                              }
                               loop_->post({service, std::move(what), nullptr});
                             }};
+  preflights_ = std::make_unique<Preflights>(
+      Preflights::Parts{clock_, outside_, [this](const std::string& service, ProviderJudged what) {
+                          loop_->post({service, std::move(what), nullptr});
+                        }});
   if (dry_run_) {
     executor_ = std::make_unique<DryExecutor>(std::move(parts));
   } else {
@@ -381,9 +373,9 @@ Result<void> Daemon::start(MonitorConfig config) {
   make_machinery();
   for (const ServiceSettings& service : config_.services) RETURN_IF_ERROR(add_service(service));
   loop_->start();
-  start_probes();
   start_voucher();
-  preflight();
+  start_probes();
+  start_rounds();
   RETURN_IF_ERROR(start_servers());
   log(LogLevel::kNotice, "started",
       {{"monitor", config_.name},

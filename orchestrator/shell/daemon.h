@@ -1,8 +1,9 @@
 #pragma once
 
-#include <atomic>
 #include <map>
 #include <memory>
+#include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -12,7 +13,10 @@
 #include "orchestrator/shell/api.h"
 #include "orchestrator/shell/executor.h"
 #include "orchestrator/shell/loop.h"
+#include "orchestrator/shell/preflights.h"
 #include "orchestrator/shell/provider_seat.h"
+#include "orchestrator/shell/references.h"
+#include "orchestrator/shell/rounds.h"
 #include "orchestrator/shell/saver.h"
 #include "orchestrator/shell/store.h"
 #include "orchestrator/shell/voucher.h"
@@ -49,8 +53,10 @@ class Daemon {
   Result<void> start_servers();
   void start_voucher();
   void start_probes();
+  void start_rounds();
   void on_probe(const EngineEvent& event);
-  void preflight();
+  void hurry_references();
+  Result<void> watch(std::optional<std::vector<ProbeSpec>> sites);
   bool is_moving() const;
   Result<void> take_over(const MonitorConfig& fresh);
 
@@ -59,7 +65,10 @@ class Daemon {
   MonitorConfig config_;
   std::string sender_;
   bool reload_due_ = false;
-  std::atomic<std::size_t> references_{0};  // Read by on_probe() while a reload changes it.
+  References references_;
+  Rounds rounds_;
+  std::mutex watch_mutex_;  // Rounds and a reload both say what to watch.
+  std::vector<ProbeSpec> site_specs_;
   std::map<std::string, std::unique_ptr<ProviderSeat>> seats_;
   std::map<std::string, ServiceOutside> outside_;
   std::map<std::string, std::unique_ptr<Lane>> lanes_;  // One a provider.
@@ -67,6 +76,7 @@ class Daemon {
   StoredState stored_;
   std::unique_ptr<Voucher> voucher_;
   std::unique_ptr<RealExecutor> executor_;
+  std::unique_ptr<Preflights> preflights_;
   std::unique_ptr<Saver> saver_;
   std::unique_ptr<Loop> loop_;
   std::unique_ptr<ProbeEngine> engine_;
@@ -77,7 +87,7 @@ class Daemon {
   std::unique_ptr<HttpServer> web_;
 };
 
-// All that the engine shall watch: references, then the probes of every site of every service.
+// The probes of every site of every service.
 std::vector<ProbeSpec> specs_of(const MonitorConfig& config);
 
 // What the agent of each site shall probe of the other.

@@ -64,8 +64,8 @@ bool Daemon::is_moving() const {
                      [](const auto& each) { return each.second.state.move.has_value(); });
 }
 
-// Whatever can fail comes first. Of a refusal only providers may remain changed, to ones that the
-// files name; the next reload takes over the rest.
+// Nearly all that can fail comes first. What a refusal leaves changed is as the files say; the next
+// reload takes over the rest.
 Result<void> Daemon::take_over(const MonitorConfig& fresh) {
   const MonitorConfig merged = merge_for_reload(config_, fresh);
   auto seatings = make_seatings(config_, merged, clock_);
@@ -77,7 +77,11 @@ Result<void> Daemon::take_over(const MonitorConfig& fresh) {
       return {ErrorCode::kUnavailable, "provider " + each.name + " has too much to do: try again"};
     }
   }
-  RETURN_IF_ERROR(engine_->watch(specs_of(merged)));
+  references_.set(merged.references);
+  if (const auto watched = watch(specs_of(merged)); !watched.ok()) {
+    references_.set(config_.references);
+    return watched.error();
+  }
 
   const std::vector<std::string> changes = config_difference(config_, merged);
   for (const std::string& change : changes) log(LogLevel::kNotice, "reload", {{"change", change}});
@@ -86,7 +90,6 @@ Result<void> Daemon::take_over(const MonitorConfig& fresh) {
     log(LogLevel::kWarning, "reload-needs-restart", {{"change", change}});
   }
 
-  references_ = merged.references.size();
   loop_->set_references(!merged.references.empty());
   for (std::size_t k = 0; k < merged.services.size(); ++k) {
     const ServiceSettings& service = merged.services[k];
@@ -99,11 +102,16 @@ Result<void> Daemon::take_over(const MonitorConfig& fresh) {
     }
     ServicePolicy policy = policy_of(merged, service);
     policy.dry = dry_run_;
-    loop_->set_policy(policy, probes_differ);
+    if (!loop_->set_policy(policy, probes_differ)) {
+      return {ErrorCode::kUnavailable, "service " + service.name +
+                                           " and what follows it are not taken over: the daemon "
+                                           "has too much to do, reload again"};
+    }
   }
   if (web_api_ && merged.web) web_api_->set_tokens(merged.web->tokens);
   config_ = merged;
-  if (!seatings->empty()) preflight();
+  if (!seatings->empty()) preflights_->afresh();
+  rounds_.hasten();
   return {};
 }
 

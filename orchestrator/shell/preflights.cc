@@ -1,0 +1,97 @@
+#include "orchestrator/shell/preflights.h"
+
+#include <algorithm>
+
+#include "base/log.h"
+#include "orchestrator/shell/rounds.h"
+
+namespace pointsman {
+namespace {
+
+constexpr Duration kWithin = 5s;
+constexpr Duration kWhileBad = 1min;
+constexpr Duration kWhileGood = 24h;
+constexpr Duration kTurnMost = 5s;  // How soon a change of plan is noticed.
+
+}  // namespace
+
+Preflights::Preflights(Parts parts) : parts_(std::move(parts)) {
+  for (const auto& [name, outside] : parts_.outside) {
+    for (std::size_t k = 0; k < outside.publishers.size(); ++k) records_[{name, k}];
+  }
+}
+
+Instant Preflights::turn(Instant now) {
+  std::vector<Key> due;
+  Instant next = now + kTurnMost;
+  {
+    const std::lock_guard lock(mutex_);
+    for (auto& [key, record] : records_) {
+      if (!record.under_way && record.next <= now) {
+        record.under_way = true;
+        due.push_back(key);
+      } else if (!record.under_way) {
+        next = std::min(next, record.next);
+      }
+    }
+  }
+  for (const Key& key : due) ask(key);
+  return next;
+}
+
+void Preflights::afresh() {
+  const std::lock_guard lock(mutex_);
+  for (auto& [key, record] : records_) record.next = Instant{0};
+}
+
+void Preflights::published(const std::string& service, int record) {
+  {
+    const std::lock_guard lock(mutex_);
+    const auto found = records_.find({service, static_cast<std::size_t>(record)});
+    if (found == records_.end() || !found->second.shut) return;
+    found->second.shut = false;
+    found->second.said.clear();
+    found->second.next = parts_.clock.now() + jittered(kWhileGood, parts_.chance());
+  }
+  parts_.judged(service, {record, true, ""});
+}
+
+void Preflights::ask(const Key& key) {
+  const ServiceOutside& outside = parts_.outside.at(key.first);
+  const bool taken = outside.publisher_lanes.at(key.second)->give([this, key] {
+    note(key, parts_.outside.at(key.first).publishers.at(key.second)->preflight(kWithin));
+  });
+  if (taken) return;
+  const std::lock_guard lock(mutex_);
+  Record& record = records_.at(key);
+  record.under_way = false;
+  record.next = parts_.clock.now() + jittered(kTurnMost, parts_.chance());
+}
+
+void Preflights::note(const Key& key, const Result<std::string>& result) {
+  const std::string text = result.ok() ? *result : result.error().message;
+  ProviderJudged judged;
+  judged.record = static_cast<int>(key.second);
+  judged.well = result.ok() || (result.error().code != ErrorCode::kRefused &&
+                                result.error().code != ErrorCode::kInvalid);
+  judged.problem = result.ok() ? "" : text;
+  bool news = false;
+  {
+    const std::lock_guard lock(mutex_);
+    Record& record = records_.at(key);
+    record.under_way = false;
+    record.shut = !judged.well;
+    news = record.said.empty() || record.said != text;
+    record.said = text;
+    const Duration wait = result.ok() ? Duration(kWhileGood) : Duration(kWhileBad);
+    record.next = parts_.clock.now() + jittered(wait, parts_.chance());
+  }
+  if (news) {
+    log(result.ok() ? LogLevel::kInfo : LogLevel::kError,
+        result.ok() ? "preflight-passed" : "preflight-failed",
+        {{"service", key.first}, {"record", key.second + 1}, {"text", text}});
+  }
+  parts_.judged(key.first, judged);
+}
+
+}  // namespace pointsman

@@ -1,0 +1,51 @@
+#pragma once
+
+#include <functional>
+#include <map>
+#include <mutex>
+#include <string>
+
+#include "base/clock.h"
+#include "base/crypto.h"
+#include "orchestrator/shell/executor.h"
+
+// Whether credentials and rights at the providers look sound: the gate `provider`. Asked at start,
+// each day, each minute while they do not, and when a reload seats another provider.
+
+namespace pointsman {
+
+class Preflights {
+ public:
+  struct Parts {
+    const Clock& clock;
+    std::map<std::string, ServiceOutside>& outside;  // Outlives this, and so do its lanes.
+    std::function<void(const std::string& service, ProviderJudged judged)> judged;
+    std::function<std::uint64_t()> chance = random_u64;
+  };
+  explicit Preflights(Parts parts);
+
+  // Asks for the records that are due, on the lanes of their providers. Returns when to come again.
+  // Thread-safe, as is all of this class.
+  Instant turn(Instant now);
+  // Every record is due.
+  void afresh();
+  // A publication was accepted: nothing is wrong with credentials or rights.
+  void published(const std::string& service, int record);
+
+ private:
+  struct Record {
+    Instant next{0};
+    bool under_way = false;
+    bool shut = false;  // What was told last.
+    std::string said;
+  };
+  using Key = std::pair<std::string, std::size_t>;
+  void ask(const Key& key);
+  void note(const Key& key, const Result<std::string>& result);
+
+  Parts parts_;
+  std::mutex mutex_;
+  std::map<Key, Record> records_;
+};
+
+}  // namespace pointsman

@@ -1,0 +1,242 @@
+// What a publisher and the pre-flights do round one provider.
+
+#include "orchestrator/shell/publisher.h"
+
+#include <doctest/doctest.h>
+
+#include "orchestrator/shell/preflights.h"
+#include "orchestrator/shell/rounds.h"
+#include "providers/memory.h"
+
+using namespace pointsman;
+
+namespace {
+
+// A memory provider whose pre-flight and name servers are as told.
+class MoodyProvider final : public MemoryProvider {
+ public:
+  using MemoryProvider::MemoryProvider;
+  Result<std::string> preflight(const RecordKey&, Duration) override {
+    ++preflights;
+    if (refuses) return {ErrorCode::kRefused, "BADKEY"};
+    return std::string("well");
+  }
+  Result<std::vector<std::string>> authorities(const RecordKey&, Duration) override {
+    ++searches;
+    if (servers.empty()) return {ErrorCode::kUnavailable, "no answer"};
+    return servers;
+  }
+  std::atomic<bool> refuses{false};
+  std::atomic<int> preflights{0};
+  std::atomic<int> searches{0};
+  std::vector<std::string> servers{"192.0.2.53:53"};
+};
+
+struct Scene {
+  MemoryZone zone;
+  MoodyProvider provider{zone};
+  ServiceSettings service;
+  RecordSettings record;
+  std::vector<std::string> asked;
+  std::unique_ptr<Publisher> publisher;
+
+  Scene() {
+    service.name = "im-api";
+    service.sites = {SiteSettings{"hz", "192.0.2.10", "", "", "", true},
+                     SiteSettings{"sh", "198.51.100.20", "", "", "", false}};
+    record = {"corp",
+              "example.test",
+              "api.example.test",
+              "A",
+              {{"hz", {"192.0.2.10"}}, {"sh", {"198.51.100.20"}}},
+              {}};
+    RecordSet set;
+    set.key = {record.zone, record.name, record.type};
+    set.values = {"192.0.2.10"};
+    set.ttl = std::chrono::seconds(60);
+    zone.put(set);
+    publisher = std::make_unique<Publisher>(
+        service, record, provider, [this](const std::string& server, const RecordKey&, Duration) {
+          asked.push_back(server);
+          AuthorityAnswer answer;
+          answer.server = server;
+          answer.answered = true;
+          answer.values = {"198.51.100.20"};
+          return answer;
+        });
+  }
+  PublishAnswered publish(const std::string& move) {
+    PublishRecord order;
+    order.record = 0;
+    order.site = 1;
+    order.reign = {2, "0000000000000002"};
+    order.move = move;
+    return publisher->publish(order, 1s);
+  }
+  AuthoritiesAnswered ask(const std::string& move) {
+    asked.clear();
+    return publisher->ask({0, 1, move}, 1s);
+  }
+};
+
+class StandingClock final : public Clock {
+ public:
+  std::atomic<std::int64_t> at{1'000'000'000'000};
+  Instant now() const override { return {at.load()}; }
+  WallTime wall() const override { return {0}; }
+};
+
+}  // namespace
+
+TEST_CASE(
+    "authoritative servers are looked for again at each publication, and kept when none is found") {
+  Scene scene;
+  REQUIRE(scene.publisher->read(0, 1s).readable);
+  scene.publisher->find_authorities(1s);
+  scene.publisher->find_authorities(1s);
+  CHECK_EQ(scene.provider.searches, 1);
+  CHECK(scene.ask("").agreed);
+  CHECK_EQ(scene.asked, std::vector<std::string>{"192.0.2.53:53"});
+
+  scene.provider.servers = {"198.51.100.53:53"};
+  REQUIRE(scene.publish("m-1").accepted);
+  CHECK_FALSE(scene.ask("m-1").agreed);  // Not on the word of the old ones.
+  CHECK(scene.asked.empty());
+  scene.publisher->find_authorities(1s);
+  CHECK(scene.ask("m-1").agreed);
+  CHECK_EQ(scene.asked, std::vector<std::string>{"198.51.100.53:53"});
+  REQUIRE(scene.publish("m-1").accepted);  // Once a move.
+  scene.publisher->find_authorities(1s);
+  CHECK_EQ(scene.provider.searches, 2);
+
+  scene.provider.servers.clear();
+  REQUIRE(scene.publish("m-2").accepted);
+  scene.publisher->find_authorities(1s);
+  CHECK(scene.ask("m-2").agreed);
+  CHECK_EQ(scene.asked, std::vector<std::string>{"198.51.100.53:53"});
+}
+
+TEST_CASE("a sound pre-flight looks for the authoritative servers again; those configured stay") {
+  Scene scene;
+  scene.publisher->find_authorities(1s);
+  REQUIRE(scene.publisher->preflight(1s).ok());
+  scene.publisher->find_authorities(1s);
+  CHECK_EQ(scene.provider.searches, 2);
+  scene.record.authorities = {"203.0.113.53:53"};
+  Publisher given(scene.service, scene.record, scene.provider);
+  REQUIRE(given.preflight(1s).ok());
+  given.find_authorities(1s);
+  CHECK_EQ(scene.provider.searches, 2);
+}
+
+TEST_CASE("pre-flights are repeated each minute while refused, each day while well") {
+  Scene scene;
+  StandingClock clock;
+  Lane lane("dns-test");
+  std::map<std::string, ServiceOutside> outside;
+  outside["im-api"].publishers.push_back(std::move(scene.publisher));
+  outside["im-api"].publisher_lanes.push_back(&lane);
+  std::mutex mutex;
+  std::vector<ProviderJudged> judged;
+  const auto count = [&] {
+    const std::lock_guard lock(mutex);
+    return judged.size();
+  };
+  Preflights preflights({clock, outside,
+                         [&](const std::string&, ProviderJudged one) {
+                           const std::lock_guard lock(mutex);
+                           judged.push_back(std::move(one));
+                         },
+                         [] { return std::uint64_t{0}; }});
+  const auto turn = [&](std::size_t judgements) {
+    preflights.turn(clock.now());
+    for (int k = 0; k < 1000 && count() < judgements; ++k) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    }
+    REQUIRE_EQ(count(), judgements);
+    lane.give([] {});
+  };
+  const auto pass = [&](Duration time) { clock.at += time.count(); };
+
+  scene.provider.refuses = true;
+  turn(1);
+  CHECK_FALSE(judged.back().well);
+  CHECK_EQ(judged.back().problem, "BADKEY");
+  pass(59s);
+  turn(1);
+  pass(2s);
+  turn(2);
+  CHECK_FALSE(judged.back().well);
+  // An accepted publication opens the gate; the next pre-flight comes in a day.
+  preflights.published("im-api", 0);
+  REQUIRE_EQ(count(), 3U);
+  CHECK(judged.back().well);
+  preflights.published("im-api", 0);
+  CHECK_EQ(count(), 3U);
+  pass(1h);
+  turn(3);
+  // Credentials that were revoked since are found within a day and a bit.
+  pass(24h);
+  turn(4);
+  CHECK_FALSE(judged.back().well);
+  scene.provider.refuses = false;
+  pass(61s);
+  turn(5);
+  CHECK(judged.back().well);
+  pass(2h);
+  turn(5);
+  preflights.afresh();
+  turn(6);
+  lane.end();
+}
+
+TEST_CASE("publications pass the reads that wait, in their own order, and neither is unbounded") {
+  Lane lane("dns-test");
+  std::promise<void> release;
+  std::string order;
+  REQUIRE(lane.give([&] { release.get_future().wait(); }));
+  std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  REQUIRE(lane.give([&] { order += 'r'; }));
+  REQUIRE(lane.give([&] { order += 'r'; }));
+  REQUIRE(lane.give_first([&] { order += '1'; }));
+  REQUIRE(lane.give_first([&] { order += '2'; }));
+  int reads = 2;
+  int firsts = 2;
+  while (reads < 1000 && lane.give([] {})) ++reads;
+  CHECK_LT(reads, 1000);
+  while (firsts < 1000 && lane.give_first([] {})) ++firsts;
+  CHECK_LT(firsts, 1000);
+  release.set_value();
+  for (int k = 0; k < 400 && !lane.give([] {}); ++k) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+  std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  lane.end();
+  CHECK_EQ(order, "12rr");
+}
+
+TEST_CASE("rounds turn each piece when it wants, all at once when hastened") {
+  std::atomic<int> often{0};
+  std::atomic<int> seldom{0};
+  Rounds rounds(system_clock());
+  rounds.add([&](Instant now) {
+    ++often;
+    return now + 5ms;
+  });
+  rounds.add([&](Instant now) {
+    ++seldom;
+    return now + 1h;
+  });
+  rounds.start();
+  for (int k = 0; k < 1000 && often < 5; ++k) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+  CHECK_GE(often, 5);
+  CHECK_EQ(seldom, 1);
+  rounds.hasten();
+  for (int k = 0; k < 1000 && seldom < 2; ++k) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+  CHECK_EQ(seldom, 2);
+  rounds.end();
+}
