@@ -336,8 +336,8 @@ Refusal target_problem(const ServicePolicy& policy, const ServiceState& state, i
   if (seen != SiteVerdict::kUp && !by_role) return name + " is not known to be up";
   const AgentView& agent = view.agent;
   if (agent.role != SiteRole::kStandby) {
-    return name + " is " + to_string(agent.role) + ", not a standby: `pointsman rejoin " +
-           policy.name + " " + name + "` makes it one";
+    return name + " is " + to_string(agent.role) +
+           ", not a standby: it must be made to follow the site in power";
   }
   if (agent.reign != state.reign && !(agent.voided.epoch > state.reign.epoch)) {
     return "the agent of " + name + " does not know the present reign yet";

@@ -23,7 +23,7 @@ const std::vector<OrderVerb>& verbs() {
   static const std::vector<OrderVerb> kVerbs{
       {"failover", AskKind::kFailover, {"to", "force", "assert_off", "reason", "dry_run"}},
       {"adopt", AskKind::kAdopt, {"primary", "assert_off", "reason"}},
-      {"cancel", AskKind::kCancel, {"reason"}},
+      {"cancel", AskKind::kCancel, {"assert_off", "reason"}},
       {"pause", AskKind::kPause, {"for", "reason"}},
       {"resume", AskKind::kResume, {"reason"}},
       {"ack", AskKind::kAck, {"reason"}},

@@ -104,6 +104,7 @@ TEST_CASE("an order of the right shape is read whole") {
   CHECK_EQ(order->asked.reason, "power cut");
   CHECK_EQ(read("adopt", R"({"primary":"hz"})")->asked.to, 0);
   CHECK_EQ(read("pause", R"({"for":"30m"})")->asked.lasting, Duration(30min));
+  CHECK_EQ(read("cancel", R"({"assert_off":"sh","reason":"off"})")->asked.asserted_off, 1);
   CHECK(read("ack", "").ok());
 }
 
