@@ -287,7 +287,8 @@ void check_identity(ConfigTable agent, ConfigTable& tls, const AgentConfig& conf
   }
 }
 
-void read_agent(ConfigTable table, AgentConfig& config) {
+void read_agent(ConfigTable table, Reading& reading) {
+  AgentConfig& config = reading.config;
   if (!table.present()) {
     table.complain("", "[agent]", "the section is missing");
     return;
@@ -297,7 +298,11 @@ void read_agent(ConfigTable table, AgentConfig& config) {
   config.listen = place_of_text(table, "listen", table.text("listen", config.listen), true);
   config.state_dir = table.text("state_dir", config.state_dir);
   config.control = table.text("control", config.control);
-  config.metrics = place_of_text(table, "metrics", table.text("metrics"), true);
+  place_of_text(table, "metrics", table.text("metrics"), true);
+  if (table.has("metrics")) {
+    reading.warnings.push_back(table.where("metrics") +
+                               ": not in effect in this version: there is no /metrics");
+  }
   config.monitors = table.texts("monitors");
   if (config.monitors.empty() && (!table.has("monitors") || table.is_list("monitors"))) {
     table.complain("monitors", "certificate names that may give orders, as [\"monitor\"]",
@@ -320,7 +325,7 @@ ConfigOutcome<AgentConfig> read_agent_config(const std::string& path) {
   Reading reading;
   reading.config.file = path;
   ConfigTable root = file->root();
-  read_agent(root.table("agent"), reading.config);
+  read_agent(root.table("agent"), reading);
   reading.config.state_dir = beside(path, reading.config.state_dir);
   reading.config.control = beside(path, reading.config.control);
   ConfigTable tls = root.table("tls");

@@ -66,7 +66,6 @@ struct AgentConfig {
   std::string listen = "0.0.0.0:7443";
   std::string state_dir = "/var/lib/pointsman-agent";
   std::string control = "/run/pointsman-agent/control.sock";
-  std::string metrics;
   std::vector<std::string> monitors;
   Duration stop_units_after = 30s;
   TlsIdentity tls;

@@ -10,6 +10,8 @@
 namespace pointsman {
 namespace {
 
+constexpr const char* kNotYet = "not in effect in this version";
+
 int small(ConfigTable& table, std::string_view key, int fallback, int most) {
   return static_cast<int>(table.number(key, fallback, 1, most));
 }
@@ -110,6 +112,7 @@ SiteSettings read_site(ConfigTable table, MonitorReading& reading) {
   }
   while (!site.agent.empty() && site.agent.back() == '/') site.agent.pop_back();
   site.preferred = table.boolean("preferred", false);
+  if (table.has("preferred")) reading.warn(table, "preferred", kNotYet);
   table.finish();
   return site;
 }
@@ -129,8 +132,8 @@ void read_service(ConfigTable table, MonitorReading& reading) {
   read_parts(table, service, reading);
   read_quorum(table, service);
   check_timings(table, service, reading);
-  if (table.has("late_traffic")) {
-    reading.warn(table, "late_traffic", "not in effect in this version");
+  for (const char* key : {"late_traffic", "switchover_budget"}) {
+    if (table.has(key)) reading.warn(table, key, kNotYet);
   }
   read_drill(table.table("drill"), reading);
   table.finish();

@@ -75,7 +75,6 @@ url = "http://{address}:8080/health"
 [[service.site]]
 name = "hz"
 address = "192.0.2.10"
-preferred = true
 [[service.site]]
 name = "sh"
 address = "198.51.100.20"
