@@ -45,6 +45,21 @@ class Tidy(unittest.TestCase):
         self.assertEqual(found(tidy.check_sizes("a.cc", [], long.replace("  g();\n", "", 1))), [])
         self.assertEqual(len(found(tidy.check_sizes("a.cc", ["x" * 101] * 501, ""))), 502)
 
+    def test_events(self):
+        text = """void f() {
+  log(LogLevel::kError, "one", {{"not", "this"}});
+  log(ok ? LogLevel::kInfo : LogLevel::kError, ok ? "two-a" : "two-b",
+      {{"x", f(1, 2)}});
+  say("three", change([&](Guard& guard) { return g(a, b); }));
+  turn.tell(NoticeLevel::kNote, "four", "text, and more");
+  log(level, event, {{"k", "v"}});
+}
+"""
+        self.assertEqual([name for _, name in tidy.events_of(text)],
+                         ["one", "two-a", "two-b", "three", "four"])
+        self.assertEqual(found(tidy.check_events([], "| `gone`, `older` | error | x |\n")),
+                         ["event gone is logged nowhere", "event older is logged nowhere"])
+
     def test_layers(self):
         def include(path, header, quoted=True):
             return found(tidy.check_include(path, 1, header, quoted))
