@@ -3,7 +3,9 @@
 
 Needs root (network namespaces) and the Debian packages of packaging/install-deps. Each run prints
 what was seen; the exit code is 0 only when every run went as it must. With --runs above 2 the
-medians must lie within the limits and the maxima at most a second above.
+medians must lie within the limits and the maxima at most a second above. With fewer, a run that
+was only late, or whose servers did not start, is done once more, because others use this host; one
+that showed anything wrong never is.
 """
 
 import argparse
@@ -20,7 +22,7 @@ import scenarios_move as move
 import scenarios_reload
 import scenarios_still as rest
 import scenarios_take
-from lab import Lab, LabError
+from lab import Lab, LabError, SetUpError
 
 SCENARIOS = {
     "a": move.scenario_a, "b": move.scenario_b, "c": move.scenario_c, "d": move.scenario_d,
@@ -54,7 +56,7 @@ def show(outcome):
         print(f"  acknowledged writes {outcome.acknowledged}, missing on the survivor: "
               f"{outcome.lost_mysql} in MariaDB, {outcome.lost_redis} in Redis; "
               f"{outcome.lost_elsewhere} of clients that are not beside site-a")
-    for problem in outcome.problems:
+    for problem in outcome.wrong:
         print(f"  WRONG: {problem}")
     sys.stdout.flush()
 
@@ -62,8 +64,7 @@ def show(outcome):
 def judge_times(outcome, slack):
     for what, value, limit in zip(("answer", "first write"), (outcome.answer_s, outcome.write_s),
                                   move.LIMITS.get(outcome.name, ()), strict=False):
-        outcome.must(value is not None and value <= limit + slack,
-                     f"{what} after {value} s, limit {limit} s")
+        outcome.in_time(value, limit + slack, f"{what} after {value} s, limit {limit} s")
 
 
 def summary(name, outcomes):
@@ -84,8 +85,25 @@ def summary(name, outcomes):
 def run_one(name, binaries):
     try:
         return SCENARIOS[name](binaries)
+    except SetUpError as error:
+        return move.Outcome(name, problems=[str(error)], set_up=False)
     except (LabError, subprocess.SubprocessError) as error:
         return move.Outcome(name, problems=[str(error)])
+
+
+def may_repeat(outcome):
+    """Only what a busy host explains: late and nothing else, or never begun."""
+    return not outcome.set_up or (bool(outcome.late) and not outcome.problems)
+
+
+def judged_run(name, binaries, slack):
+    began = time.monotonic()
+    outcome = run_one(name, binaries)
+    if outcome.set_up:
+        judge_times(outcome, slack)
+    show(outcome)
+    print(f"  took {time.monotonic() - began:.0f} s", flush=True)
+    return outcome
 
 
 def main():
@@ -103,14 +121,13 @@ def main():
     for name in options.names:
         outcomes = []
         for run in range(options.runs):
-            began = time.monotonic()
             print(f"{name}, run {run + 1} of {options.runs}", flush=True)
-            outcome = run_one(name, options.bin)
-            judge_times(outcome, 2.0 if options.runs < 3 else 1.0)
-            show(outcome)
-            print(f"  took {time.monotonic() - began:.0f} s", flush=True)
+            outcome = judged_run(name, options.bin, 0.5 if options.runs < 3 else 1.0)
+            if options.runs < 3 and may_repeat(outcome):
+                print(f"{name}: only late, or not set up: ONCE MORE", flush=True)
+                outcome = judged_run(name, options.bin, 0.5)
             outcomes.append(outcome)
-            wrong += [f"{name}: {problem}" for problem in outcome.problems]
+            wrong += [f"{name}: {problem}" for problem in outcome.wrong]
             if options.json:
                 with open(options.json, "a", encoding="utf-8") as file:
                     file.write(json.dumps(dataclasses.asdict(outcome)) + "\n")

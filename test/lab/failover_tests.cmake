@@ -23,7 +23,7 @@ set(pm_failover_scenarios a b c d semi-sync late-applier bind-stopped monitor-cu
     two-failures paused both-writable first-run agents-upgraded monitor-restarted monitor-down
     reload take wrong-key dry-run dry-daemon)
 foreach(name ${pm_failover_scenarios})
-  pm_failover(${name} lab 180 ${name})
+  pm_failover(${name} lab 360 ${name})  # Two runs, where one was only late.
 endforeach()
 foreach(name a b c d semi-sync)
   pm_failover(${name}-10-runs long 1800 --runs 10 ${name})

@@ -19,7 +19,7 @@ import tempfile
 
 import lab_config
 import lab_net
-from servers import App, Bind, LabError, MariaDb, Nginx, Place, Redis, log_tail
+from servers import App, Bind, LabError, MariaDb, Nginx, Place, Redis, SetUpError, log_tail
 from servers import mariadb_template, now, wait_until
 
 SITES = ("site-a", "site-b")
@@ -159,12 +159,15 @@ class Lab:
         wait_until("site-b's Redis follows", 15, self.b.redis.following)
 
     def start_sites(self):
-        self.start_servers()
-        self.make_pair()
-        for site in self.sites.values():
-            site.start_http()
-        for site in self.sites.values():
-            wait_until(f"the app at {site.name}", 10, lambda s=site: self.healthy(s))
+        try:
+            self.start_servers()
+            self.make_pair()
+            for site in self.sites.values():
+                site.start_http()
+            for site in self.sites.values():
+                wait_until(f"the app at {site.name}", 10, lambda s=site: self.healthy(s))
+        except LabError as error:
+            raise SetUpError(str(error)) from error
 
     def healthy(self, site):
         out = self.client.run(["curl", "-s", "-m", "1", "-o", "/dev/null", "-w", "%{http_code}",

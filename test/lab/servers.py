@@ -24,6 +24,10 @@ class LabError(Exception):
     """Something the laboratory needs could not be had; the text says what and where to look."""
 
 
+class SetUpError(LabError):
+    """A server of the laboratory did not start; nothing of ours had begun yet."""
+
+
 def now():
     """The clock of all logs: CLOCK_MONOTONIC in seconds, the same in every namespace."""
     return time.monotonic()
