@@ -5,6 +5,10 @@
 #include <doctest/doctest.h>
 
 #include <filesystem>
+#include <fstream>
+#include <regex>
+#include <set>
+#include <sstream>
 
 #include "base/crypto.h"
 #include "orchestrator/shell/api_order.h"
@@ -157,4 +161,47 @@ TEST_CASE("a daemon that runs dry pauses nothing") {
   Scene scene(true);
   CHECK_EQ(scene.post("/api/v1/pause", "").status, 409);
   CHECK_EQ(scene.held(), 0);
+}
+
+TEST_CASE("the manual names every route, and no other") {
+  const std::string root = PM_TEST_DATA "/../../";
+  const auto all_of = [](const std::string& path) {
+    std::ifstream file(path);
+    std::stringstream text;
+    text << file.rdbuf();
+    return text.str();
+  };
+  std::set<std::string> documented;
+  const std::string manual = all_of(root + "docs/api.md");
+  const std::regex call("`(GET|POST) (/[^`]*)`");
+  for (std::sregex_iterator at(manual.begin(), manual.end(), call), end; at != end; ++at) {
+    documented.insert((*at)[1].str() + " " + (*at)[2].str());
+  }
+  Scene scene;
+  for (const std::string& route : documented) {
+    std::string path = route.substr(route.find(' ') + 1);
+    path = std::regex_replace(path, std::regex("\\{service\\}"), "a");
+    path = std::regex_replace(path, std::regex("\\{id\\}"), "m-0");
+    HttpRequest request;
+    request.method = route.substr(0, route.find(' '));
+    request.url = "http://localhost" + path;
+    request.unix_socket = scene.folder + "/control";
+    request.body = request.method == "POST" ? R"({"no":"member"})" : "";
+    HttpClient client;
+    const auto answer = client.exchange(request, 20s);
+    REQUIRE(answer.ok());
+    INFO(route);
+    CHECK_NE(answer->status, 405);
+    CHECK_EQ(answer->body.find("no such resource"), std::string::npos);
+    if (request.method == "POST") CHECK_EQ(answer->status, 400);
+  }
+  const std::string source = all_of(root + "orchestrator/shell/api.cc");
+  const std::regex made("route\\(server, \"(GET|POST)\", \"(/[^\"]*)\"");
+  std::size_t routes = 0;
+  for (std::sregex_iterator at(source.begin(), source.end(), made), end; at != end; ++at) {
+    ++routes;
+    CHECK(documented.contains((*at)[1].str() + " " + (*at)[2].str()));
+  }
+  CHECK_GE(routes, 10U);
+  CHECK_EQ(documented.size(), routes + 6);  // The six orders are made in a loop.
 }

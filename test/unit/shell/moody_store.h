@@ -27,7 +27,10 @@ class MoodyStore final : public Store {
   Result<std::vector<FlightRow>> flight(const std::string&, int) override {
     return std::vector<FlightRow>{};
   }
-  Result<ChainReport> verify(ChainReport so_far) override { return so_far; }
+  Result<ChainReport> verify(ChainReport so_far) override {
+    so_far.done = so_far.sound = true;
+    return so_far;
+  }
 };
 
 }  // namespace pointsman
