@@ -1,7 +1,6 @@
 #include "agent/program.h"
 
 #include <algorithm>
-#include <charconv>
 #include <map>
 #include <set>
 #include <thread>
@@ -10,6 +9,7 @@
 
 #include "agent/drivers/drivers.h"
 #include "agent/dry_driver.h"
+#include "base/address.h"
 #include "base/crypto.h"
 #include "base/log.h"
 
@@ -20,12 +20,8 @@ constexpr Duration kStuck = 5s;
 
 // The port of "host:port"; 0 when there is none.
 int port_of(const std::string& address) {
-  const std::size_t colon = address.rfind(':');
-  int port = 0;
-  if (colon == std::string::npos) return 0;
-  const char* end = address.data() + address.size();
-  const auto [at, error] = std::from_chars(address.data() + colon + 1, end, port);
-  return error == std::errc() && at == end ? port : 0;
+  const auto place = host_port_from(address);
+  return place ? place->port : 0;
 }
 
 }  // namespace

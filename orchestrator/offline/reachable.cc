@@ -4,7 +4,6 @@
 #include <netdb.h>
 #include <poll.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -13,6 +12,7 @@
 
 #include "base/address.h"
 #include "base/clock.h"
+#include "base/descriptor.h"
 #include "base/resolve.h"
 
 namespace pointsman {
@@ -22,36 +22,22 @@ struct FreeAddresses {
   void operator()(addrinfo* list) const { freeaddrinfo(list); }
 };
 
-class OpenSocket {
- public:
-  explicit OpenSocket(int fd) : fd_(fd) {}
-  ~OpenSocket() {
-    if (fd_ >= 0) close(fd_);
-  }
-  OpenSocket(const OpenSocket&) = delete;
-  OpenSocket& operator=(const OpenSocket&) = delete;
-  int fd() const { return fd_; }
-
- private:
-  int fd_;
-};
-
 // 0, or the errno of the failure; ETIMEDOUT at the deadline.
 int connect_until(const addrinfo& to, Instant deadline) {
-  const OpenSocket socket(::socket(to.ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-  if (socket.fd() < 0) return errno;
-  if (connect(socket.fd(), to.ai_addr, to.ai_addrlen) == 0) return 0;
+  const Descriptor socket(::socket(to.ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (!socket.any()) return errno;
+  if (connect(socket.get(), to.ai_addr, to.ai_addrlen) == 0) return 0;
   if (errno != EINPROGRESS) return errno;
   for (;;) {
     const std::int64_t rest = whole_ms(deadline - system_clock().now());
     if (rest <= 0) return ETIMEDOUT;
-    pollfd waiting{socket.fd(), POLLOUT, 0};
+    pollfd waiting{socket.get(), POLLOUT, 0};
     const int ready = poll(&waiting, 1, static_cast<int>(std::min<std::int64_t>(rest, 60'000)));
     if (ready < 0 && errno != EINTR) return errno;
     if (ready <= 0) continue;
     int failure = 0;
     socklen_t size = sizeof failure;
-    if (getsockopt(socket.fd(), SOL_SOCKET, SO_ERROR, &failure, &size) != 0) return errno;
+    if (getsockopt(socket.get(), SOL_SOCKET, SO_ERROR, &failure, &size) != 0) return errno;
     return failure;
   }
 }

@@ -261,16 +261,6 @@ Result<StoredState> SqliteStore::load() {
     if (!*row) break;
     state.states.emplace_back(rows->text(0), rows->text(1));
   }
-  auto open =
-      db_->prepare("SELECT id, service, started, json FROM move WHERE open ORDER BY number");
-  if (!open.ok()) return open.error();
-  for (;;) {
-    auto row = open->step();
-    if (!row.ok()) return row.error();
-    if (!*row) break;
-    state.open_moves.push_back(
-        {open->text(0), open->text(1), {open->number(2)}, true, open->text(3)});
-  }
   return state;
 }
 

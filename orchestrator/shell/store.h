@@ -59,7 +59,6 @@ struct SaveBatch {
 
 struct StoredState {
   std::vector<std::pair<std::string, std::string>> states;
-  std::vector<MoveRow> open_moves;
   std::uint64_t counter = 0;
   bool fresh = false;  // Nothing was ever saved: a first start.
 };

@@ -46,9 +46,6 @@ TEST_CASE("what was saved is there after a restart") {
   CHECK(state->counter == 42);
   REQUIRE(state->states.size() == 2);
   CHECK(state->states[0].second == R"({"epoch":8})");
-  REQUIRE(state->open_moves.size() == 1);
-  CHECK(state->open_moves[0].id == "m-1");
-  CHECK(state->open_moves[0].started.ns == 5);
   auto moves = store->moves({"mail", "", 10});
   REQUIRE(moves.ok());
   REQUIRE(moves->size() == 1);
