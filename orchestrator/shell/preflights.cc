@@ -9,6 +9,7 @@ namespace pointsman {
 namespace {
 
 constexpr Duration kWithin = 5s;
+constexpr Duration kSearchWithin = 2s;
 constexpr Duration kWhileBad = 1min;
 constexpr Duration kWhileGood = 24h;
 constexpr Duration kTurnMost = 5s;  // How soon a change of plan is noticed.
@@ -59,7 +60,11 @@ void Preflights::published(const std::string& service, int record) {
 void Preflights::ask(const Key& key) {
   const ServiceOutside& outside = parts_.outside.at(key.first);
   const bool taken = outside.publisher_lanes.at(key.second)->give([this, key] {
-    note(key, parts_.outside.at(key.first).publishers.at(key.second)->preflight(kWithin));
+    Publisher& publisher = *parts_.outside.at(key.first).publishers.at(key.second);
+    const auto result = publisher.preflight(kWithin);
+    note(key, result);
+    // At once: a move that waits for the list must not wait for the next read.
+    if (result.ok()) publisher.find_authorities(kSearchWithin);
   });
   if (taken) return;
   const std::lock_guard lock(mutex_);

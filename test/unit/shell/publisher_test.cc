@@ -188,6 +188,7 @@ TEST_CASE("pre-flights are repeated each minute while refused, each day while we
   preflights.afresh();
   turn(6);
   lane.end();
+  CHECK_GE(scene.provider.searches, 1);  // A sound one looks for the servers at once.
 }
 
 TEST_CASE("publications pass the reads that wait, in their own order, and neither is unbounded") {
