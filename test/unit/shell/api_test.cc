@@ -12,6 +12,7 @@
 
 #include "base/crypto.h"
 #include "orchestrator/shell/api_order.h"
+#include "test/support/captured.h"
 #include "test/unit/shell/moody_store.h"
 
 using namespace pointsman;
@@ -161,6 +162,31 @@ TEST_CASE("a daemon that runs dry pauses nothing") {
   Scene scene(true);
   CHECK_EQ(scene.post("/api/v1/pause", "").status, 409);
   CHECK_EQ(scene.held(), 0);
+}
+
+TEST_CASE("events that found the queue full are told, and settings among them are not taken") {
+  MoodyStore store;
+  std::map<std::string, ServiceOutside> outside;
+  outside["a"].policy = two_sites("a");
+  Saver saver(system_clock(), store);
+  SharedBook shared("run");
+  RealExecutor executor({system_clock(), outside, shared, {}, "monitor", [](const auto&, auto) {}});
+  Loop loop({system_clock(), executor, shared, saver, 10, 3, 1min, "monitor"}, 2);
+  loop.add(two_sites("a"), std::nullopt);
+  CHECK(loop.set_policy(two_sites("a"), false));
+  CHECK(loop.post({"a", Tick{}, nullptr}));
+  CHECK_FALSE(loop.post({"a", Tick{}, nullptr}));
+  CHECK_FALSE(loop.set_policy(two_sites("a"), false));
+  const Captured captured;
+  loop.start();
+  std::string told;
+  const Instant until = system_clock().now() + 5s;
+  while (told.find("events-lost lost=2 in_all=2") == std::string::npos) {
+    REQUIRE_LT(system_clock().now(), until);
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    told += captured.text();
+  }
+  loop.end();
 }
 
 TEST_CASE("the manual names every route, and no other") {
