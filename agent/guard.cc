@@ -112,41 +112,45 @@ Verdict Guard::on_renewal(const PrepareRenewal& renewal, Duration prepare_ttl, I
 
 // --- What we hold.
 
-// Whether this vouch counts; `seen` is then brought up to date, and grant() gives the lease.
-Verdict Guard::take(const Vouch& vouch, const std::string& run, Vouches& seen, Instant now) const {
-  if (!reigns(vouch.reign)) {
-    return {false, false, false, "vouches for a reign that is not ours"};
+// Why a vouch grants nothing; nullopt when grant() gives its lease.
+std::optional<std::string> Guard::unfit(const Vouch& vouch, Instant now) const {
+  if (!reigns(vouch.reign)) return "vouches for a reign that is not ours";
+  if (!grant(vouch.token, vouch.lease, incarnation_, now)) {
+    return "its token is of another run or of the future";
   }
+  return std::nullopt;
+}
+
+Verdict Guard::on_monitor_vouch(const Vouch& vouch, const std::string& run, Instant now) {
+  Vouches& seen = monitor_;
   if (run == seen.run ? vouch.number <= seen.number : holds(seen.former, run)) {
     return {false, false, false, "older than a vouch already received"};
   }
-  if (!grant(vouch.token, vouch.lease, incarnation_, now)) {
-    return {false, false, false, "its token is of another run or of the future"};
-  }
+  if (const auto why = unfit(vouch, now)) return {false, false, false, *why};
   if (run != seen.run) {
     if (!seen.run.empty()) remember(seen.former, seen.run);
     seen.run = run;
   }
   seen.number = vouch.number;
-  return {true, false, false, ""};
-}
-
-Verdict Guard::on_monitor_vouch(const Vouch& vouch, const std::string& run, Instant now) {
-  const Verdict verdict = take(vouch, run, monitor_, now);
-  if (!verdict.accepted) return verdict;
   from_monitor_ = *grant(vouch.token, vouch.lease, incarnation_, now);
   from_monitor_.lone = vouch.lone;
   // What the kernel set still held may have been a longer vouch of the monitor's, and from this
   // reply on it counts on the new one alone.
   from_kernel_ = {};
-  return verdict;
+  return {true, false, false, ""};
 }
 
-Verdict Guard::on_peer_vouch(const Vouch& vouch, const std::string& run, Instant now) {
+// The peer never shortens what it vouched for and keeps a promise for each vouch: the longest
+// counts, in whatever order they come and of whichever of its runs.
+Verdict Guard::on_peer_vouch(const Vouch& vouch, Instant now) {
   if (vouch.lone) return {false, false, true, "a peer gives no lone lease"};
-  const Verdict verdict = take(vouch, run, peer_vouches_, now);
-  if (verdict.accepted) from_peer_ = *grant(vouch.token, vouch.lease, incarnation_, now);
-  return verdict;
+  if (const auto why = unfit(vouch, now)) return {false, false, false, *why};
+  const Lease lease = *grant(vouch.token, vouch.lease, incarnation_, now);
+  if (lease.until <= from_peer_.until) {
+    return {false, false, false, "older than a vouch already received"};
+  }
+  from_peer_ = lease;
+  return {true, false, false, ""};
 }
 
 void Guard::end_leases() {
@@ -168,23 +172,32 @@ bool Guard::lone(Instant now) const {
 
 // --- The peer.
 
-bool Guard::is_stale(const ServiceReport& report) const {
+// A poll of a dead run may come first of that run and late, after reports of the living one, and
+// take its place: what answers us now brings the living one back.
+bool Guard::is_stale(const ServiceReport& report, bool answer) {
   if (!peer_report_) return false;
   const Token& last = peer_report_->token;
   if (report.token.incarnation == last.incarnation) return report.token.n < last.n;
-  return holds(peer_former_, report.token.incarnation);
+  const auto former = std::find_if(peer_former_.begin(), peer_former_.end(), [&](const Token& t) {
+    return t.incarnation == report.token.incarnation;
+  });
+  if (former != peer_former_.end()) {
+    if (!answer || report.token.n <= former->n) return true;
+    peer_former_.erase(former);
+  }
+  remember(peer_former_, last);
+  return false;
 }
 
 Verdict Guard::on_peer_report(const ServiceReport& report, Instant now, bool answer) {
   if (report.site == site_ || (!record_.peer.empty() && report.site != record_.peer)) {
     return {false, false, true, fmt::format("a report of {} came as the peer's", report.site)};
   }
-  if (is_stale(report)) return {false, false, false, "older than a report already received"};
+  if (is_stale(report, answer)) {
+    return {false, false, false, "older than a report already received"};
+  }
   const bool named = record_.peer.empty();
   if (named) record_.peer = report.site;
-  if (peer_report_ && peer_report_->token.incarnation != report.token.incarnation) {
-    remember(peer_former_, peer_report_->token.incarnation);
-  }
   const bool lone_before = peer_report_ && peer_report_->lone;
   peer_report_ = report;
   peer_report_at_ = now;

@@ -118,7 +118,7 @@ class Guard {
   Duration take_rest(Instant now) const;  // Until power comes; zero when none is being taken.
 
   // --- From and to the peer.
-  Verdict on_peer_vouch(const Vouch& vouch, const std::string& run, Instant now);
+  Verdict on_peer_vouch(const Vouch& vouch, Instant now);
   // The peer's own report, received at `now`. May accept the peer's reign, or end our own (save).
   // `answer`: it answers a poll of ours, so it cannot have been on its way for long; a report that
   // came with the peer's poll may, and does not count as telling that it holds no lone lease.
@@ -171,7 +171,7 @@ class Guard {
   bool reigns(const Reign& reign) const {
     return record_.role == Role::kPrimary && record_.reign == reign;
   }
-  bool is_stale(const ServiceReport& report) const;
+  bool is_stale(const ServiceReport& report, bool answer);
   Verdict learn_reign(const ServiceReport& report);
   bool note_terms(const LeaseTerms& terms, Instant now);
 
@@ -185,15 +185,14 @@ class Guard {
   Lease from_monitor_;
   Lease from_peer_;
   Lease from_kernel_;  // What a restarted agent found in the kernel set.
-  // Vouches of one voter: the latest of its present run replaces all before.
+  // Vouches of the monitor: the latest of its present run replaces all before.
   struct Vouches {
     std::string run;
     std::uint64_t number = 0;
     std::deque<std::string> former;
   };
-  Verdict take(const Vouch& vouch, const std::string& run, Vouches& seen, Instant now) const;
+  std::optional<std::string> unfit(const Vouch& vouch, Instant now) const;
   Vouches monitor_;
-  Vouches peer_vouches_;
 
   // Messages of one sender.
   struct Run {
@@ -215,8 +214,8 @@ class Guard {
   Instant late_until_{0};         // and that with the widest fence bound.
   std::optional<ServiceReport> peer_report_;
   Instant peer_report_at_{0};
-  std::deque<std::uint64_t> peer_former_;  // Incarnations before its present one.
-  bool peer_lone_told_ = false;            // It has told since we last had reason to doubt.
+  std::deque<Token> peer_former_;  // Last tokens of its incarnations before.
+  bool peer_lone_told_ = false;    // It has told since we last had reason to doubt.
   Instant prepare_until_{0};
   struct Taking {
     Take by;

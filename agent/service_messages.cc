@@ -83,7 +83,7 @@ ServiceReport ServiceRunner::on_peer_poll(const PollRequest& request, const Serv
         take_report(*poll.own, false);
       }
       if (poll.vouch) {
-        const Verdict verdict = guard_.on_peer_vouch(*poll.vouch, request.run, now);
+        const Verdict verdict = guard_.on_peer_vouch(*poll.vouch, now);
         vouched = verdict.accepted;
         say("vouch-refused", verdict);
       }

@@ -10,7 +10,7 @@ TEST_CASE("a lease counts from its anchor, and the later of two voters holds") {
   CHECK_EQ(pair.monitor_vouches(pair.hz, 1, at(1s), at(2s)), "yes: ");
   CHECK_EQ(pair.hz.guard().lease_until(), at(4s));
   const Vouch peer{1, reign(1), pair.hz.token(at(2s)), 3s, false};
-  CHECK(pair.hz.guard().on_peer_vouch(peer, "sh1", at(3s)).accepted);
+  CHECK(pair.hz.guard().on_peer_vouch(peer, at(3s)).accepted);
   CHECK_EQ(pair.hz.guard().lease_until(), at(5s));
   CHECK_EQ(pair.hz.level(at(4999ms)), "open");
   CHECK_EQ(pair.hz.level(at(5s)), "closed");
@@ -77,7 +77,7 @@ TEST_CASE("a restarted agent takes the rest of its lease from the kernel set") {
   pair.hz.restart(at(6s), 20h);
   CHECK(pair.hz.guard().lone(at(6s)));
   const Vouch peer{1, reign(1), pair.hz.token(at(6s)), 3s, false};
-  CHECK(pair.hz.guard().on_peer_vouch(peer, "sh1", at(6s)).accepted);
+  CHECK(pair.hz.guard().on_peer_vouch(peer, at(6s)).accepted);
   CHECK(pair.hz.guard().lone(at(6s)));
   pair.monitor_vouches(pair.hz, 1, at(7s), at(7s));
   CHECK_FALSE(pair.hz.guard().lone(at(7s)));
@@ -85,6 +85,38 @@ TEST_CASE("a restarted agent takes the rest of its lease from the kernel set") {
   // What the kernel holds counts only for a site in power.
   pair.sh.restart(at(8s), 3s);
   CHECK_EQ(pair.sh.level(at(8s)), "standby");
+}
+
+TEST_CASE("a report of a dead run that comes late does not shut out the living peer") {
+  Pair pair;
+  const ServiceReport dead = pair.hz.report(at(1s));
+  pair.hz.restart(at(2s), 2s);
+  pair.sh_hears_hz(at(3s));
+  // Sent with a poll before the restart, and the first that was heard of that run... twice.
+  pair.sh.restart(at(4s));
+  pair.sh_hears_hz(at(4s));
+  CHECK(pair.sh.guard().on_peer_report(dead, at(5s), false).accepted);
+  // What comes unasked may be late as well; what answers us is not.
+  CHECK_EQ(line(pair.sh.guard().on_peer_report(pair.hz.report(at(6s)), at(6s), false)),
+           "no: older than a report already received");
+  CHECK(pair.sh.guard().on_peer_report(pair.hz.report(at(6s)), at(6s), true).accepted);
+  CHECK_EQ(pair.sh.guard().vouch_for_peer(3s, at(6s)).vouch->token, pair.hz.token(at(6s)));
+  CHECK_EQ(line(pair.sh.guard().on_peer_report(dead, at(7s), true)),
+           "no: older than a report already received");
+}
+
+TEST_CASE("of the peer's vouches the longest holds, whatever their order and run") {
+  Pair pair;
+  const auto hears = [&](Instant read, Instant now) {
+    const Vouch vouch{++pair.vouches, reign(1), pair.hz.token(read), 3s, false};
+    return line(pair.hz.guard().on_peer_vouch(vouch, now));
+  };
+  CHECK_EQ(hears(at(2s), at(2s)), "yes: ");
+  CHECK_EQ(hears(at(1s), at(2s)), "no: older than a vouch already received");
+  CHECK_EQ(pair.hz.guard().lease_until(), at(5s));
+  CHECK_EQ(hears(at(3s), at(3s)), "yes: ");
+  CHECK_EQ(pair.hz.guard().lease_until(), at(6s));
+  CHECK_EQ(hears(at(9s), at(4s)), "no: its token is of another run or of the future");
 }
 
 TEST_CASE("the standby vouches for the reign of its peer, and for one reign at a time") {

@@ -178,7 +178,7 @@ struct World {
       const Instant now = other.clock.local(t);
       if (other.guard->in_sequence(name, run, sequence)) {
         keep(other, other.guard->on_peer_report(own, now, false).save);
-        if (vouch) other.guard->on_peer_vouch(*vouch, run, now);
+        if (vouch) other.guard->on_peer_vouch(*vouch, now);
       }
       settle(other);
       const auto answer = report(other);

@@ -128,7 +128,7 @@ struct Pair {
   bool sh_vouches(Instant now) {
     sh_hears_hz(now);
     const auto out = sh.guard().vouch_for_peer(3s, now);
-    return out.vouch && hz.guard().on_peer_vouch(*out.vouch, "sh1", now).accepted;
+    return out.vouch && hz.guard().on_peer_vouch(*out.vouch, now).accepted;
   }
 };
 
