@@ -161,6 +161,7 @@ class Guard {
   Verdict obey(const Order& order, const GuardSight& sight, Instant now);
   std::optional<Verdict> refuse_stale(const Order& order, Instant now) const;
   std::optional<Verdict> refuse(const Order& order) const;
+  bool peer_fenced() const;
   std::optional<std::string> refuse_for_lone(const Order& order) const;
   std::optional<std::string> refuse_for_promise(Instant now) const;
   Verdict refuse_seen(const Order& order, std::string reason);

@@ -148,14 +148,17 @@ Verdict Guard::adopt(const Order& order, const GuardSight& sight, Instant now) {
   return accepted(fmt::format("adopted: in power in epoch {}", order.reign.epoch));
 }
 
+// By its own word: whatever answers there now takes no writes.
+bool Guard::peer_fenced() const {
+  return peer_report_ && record_.reign.any() && peer_report_->fenced >= record_.reign.epoch;
+}
+
 // A lone lease may be held for a day, and a monitor that lost its memory would not know: only the
 // site in power itself, its fence, or a person can say that there is none.
 std::optional<std::string> Guard::refuse_for_lone(const Order& order) const {
   if (order.old_fenced || order.asserted_off || record_.power == site_) return std::nullopt;
   if (planted(Plant::kLoneUntold)) return std::nullopt;
-  if (peer_report_ && peer_report_->fenced >= record_.reign.epoch && record_.reign.any()) {
-    return std::nullopt;
-  }
+  if (peer_fenced()) return std::nullopt;
   if (!peer_lone_told_ || !peer_report_) {
     return "the site in power has not told us since we were last out of touch whether it holds a "
            "lone lease";
@@ -181,7 +184,7 @@ std::string Guard::prepare_refusal(const Order& order, const GuardSight& sight) 
   if (record_.role == Role::kNone) return "this agent was not adopted yet";
   if (record_.role == Role::kPrimary) return "this site is in power";
   if (const auto reason = refuse_for_lone(order)) return *reason;
-  if (order.automatic && sight.peer_seen_up) return "we see the site in power up";
+  if (order.automatic && sight.peer_seen_up && !peer_fenced()) return "we see the site in power up";
   return order.replication_forced ? "" : sight.replication_refusal;
 }
 

@@ -245,10 +245,11 @@ enum class Trigger {
   kVerifyLate,
   kVoidedAfterFence,
   kCancelledAfterFence,
+  kPrimaryBack,  // The old site and its agent answer; a fence had left, and nobody is prepared.
   kRestored,  // State of this monitor that is older than what an agent knows.
   kDisowned,  // An agent knows more than we do: restored state, or another reign.
 };
-inline constexpr int kTriggers = 20;
+inline constexpr int kTriggers = 21;
 const char* to_string(Trigger trigger);
 
 struct Transition {

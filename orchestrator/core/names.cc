@@ -46,6 +46,7 @@ constexpr std::array<const char*, kTriggers> kTriggerWords{"adoptable",
                                                            "verify-late",
                                                            "voided-after-fence",
                                                            "cancelled-after-fence",
+                                                           "primary-back",
                                                            "restored",
                                                            "disowned"};
 

@@ -40,6 +40,8 @@ constexpr std::array kRows{
                "the standby voided the number after a fence had left: again with the next"},
     Transition{Phase::kPreparing, Trigger::kCancelledAfterFence, Phase::kPromoting, "undo-again",
                "cancelled after a fence had left: the old site is crowned again"},
+    Transition{Phase::kPreparing, Trigger::kPrimaryBack, Phase::kPromoting, "primary-back",
+               "the old site answers again and nobody took its place: it is crowned again"},
     Transition{Phase::kPreparing, Trigger::kStandbyVoided, Phase::kSteady, "prepare-ran-out",
                "the standby voided the number before anything else had left"},
     Transition{Phase::kPreparing, Trigger::kCancelled, Phase::kSteady, "cancelled-early",
@@ -178,6 +180,14 @@ bool found_fenced(Turn& turn) {
          peer.role != SiteRole::kPrimary && !peer.prepared.any();
 }
 
+// A number that the standby voided after its fence had left is begun anew, and the standby may have
+// no reason to let itself be prepared any more: the old site lives. Its reign is over; it is not.
+bool primary_back(Turn& turn) {
+  const Move& move = *turn.s.move;
+  return move.automatic && move.fence_left && primary_is(turn, SiteVerdict::kUp) &&
+         turn.policy.agents && turn.fresh_agent(turn.s.primary);
+}
+
 Wanted automatic_move(Turn& turn) {
   Wanted wanted;
   wanted.to = turn.s.has_primary() ? turn.s.other(turn.s.primary) : -1;
@@ -249,21 +259,23 @@ void crowned(Turn& turn) {
   for (SiteView& view : turn.s.sites) view.evidence.clear();
 }
 
-void recrown(Turn& turn, bool undo) {
+// `undone`: the reason why the present move is undone by this; "": there is none.
+void recrown(Turn& turn, const std::string& undone) {
+  const bool undo = !undone.empty();
   Move move;
   move.kind = MoveKind::kRecrown;
   move.automatic = true;
   move.actor = "pointsman";
   move.to = turn.s.primary;
   move.from = turn.s.other(turn.s.primary);
-  move.reason = undo ? "the move was cancelled" : "the site in power was found fenced";
+  move.reason = undo ? undone : "the site in power was found fenced";
   for (const char* name : {"promote", "verify"}) move.steps.push_back({name, {}, {}, {}, ""});
   const bool published = turn.s.publish.has_value();
   if (undo) {
     move.void_first = turn.s.move->reign;
     move.asserted_off = turn.s.move->promote_left;  // Else it could not have been cancelled.
     move.assert_reason = turn.s.move->assert_reason;
-    end_move(turn, "voided", "cancelled by " + turn.s.move->actor);
+    end_move(turn, "voided", undone);
   }
   begin_move(turn, std::move(move));
   if (undo && published) begin_publish(turn, turn.s.primary);
@@ -341,6 +353,7 @@ bool holds(Trigger trigger, Turn& turn) {
     case Trigger::kStandbyVoided: return standby_voided(turn);
     case Trigger::kCancelledAfterFence:
       return turn.s.move && turn.s.move->cancel_asked && turn.s.move->fence_left;
+    case Trigger::kPrimaryBack: return primary_back(turn);
     case Trigger::kCancelled: return turn.s.move && turn.s.move->cancel_asked;
     case Trigger::kPowerFree: return power_free(turn);
     case Trigger::kPromoted: return promoted(turn);
@@ -362,10 +375,11 @@ void take(const Transition& row, Turn& turn) {
   turn.write("decision", row.rule, "taken", row.why);
   if (is(row, "adopt-first-run")) adopt_first_run(turn);
   if (is(row, "adopt-by-order") || is(row, "power-free")) start_promotion(turn);
-  if (is(row, "recrown-found-fenced")) recrown(turn, false);
+  if (is(row, "recrown-found-fenced")) recrown(turn, "");
+  if (is(row, "primary-back")) recrown(turn, turn.name(turn.s.primary) + " answers again");
   if (row.to == Phase::kPromoting &&
       (row.on == Trigger::kCancelled || row.on == Trigger::kCancelledAfterFence)) {
-    recrown(turn, true);
+    recrown(turn, "cancelled by " + turn.s.move->actor);
   }
   if (is(row, "fail-over")) start_failover(turn);
   if (is(row, "prepared")) prepared(turn);

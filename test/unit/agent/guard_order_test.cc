@@ -111,6 +111,20 @@ TEST_CASE("prepare: the gates that only the standby itself can hold") {
   CHECK_FALSE(pair.sh.guard().vouch_for_peer(3s, at(1s)).vouch.has_value());
 }
 
+TEST_CASE("prepare: what answers at a site that was fenced is no site in power") {
+  Pair pair;
+  pair.tell(Verb::kFence, pair.hz, {2, "sh", at(1s)});
+  auto prepare = Pair::order(Verb::kPrepare, pair.sh, {3, "sh", at(1s)});
+  prepare.automatic = true;
+  GuardSight sight;
+  sight.peer_seen_up = true;
+  pair.sh_hears_hz(at(1s));  // Accepted is not read back.
+  CHECK_EQ(pair.sh.order(prepare, at(1s), sight), "no, save: we see the site in power up");
+  pair.hz.guard().on_fence_read_back(2);
+  pair.sh_hears_hz(at(2s));
+  CHECK_EQ(pair.sh.order(prepare, at(2s), sight), "yes, save: prepared; vouching stopped");
+}
+
 TEST_CASE("prepare is refused while a lone lease may be held") {
   Pair pair;
   pair.monitor_vouches_lone(pair.hz, 1, at(0s));

@@ -47,6 +47,7 @@ std::vector<Meaning> meanings() {
       {Trigger::kVerifyLate, {P::kVerifying, P::kPublishing}, "nothing is being verified"},
       {Trigger::kVoidedAfterFence, {P::kPreparing}, "elsewhere a fence has left in any case"},
       {Trigger::kCancelledAfterFence, {P::kPreparing}, "elsewhere a fence has left in any case"},
+      {Trigger::kPrimaryBack, {P::kPreparing}, "the standby has agreed, or no fence has left"},
       {Trigger::kRestored, kMoving, "without a move, disowned says the same"},
       {Trigger::kDisowned,
        {P::kSteady, P::kSuspect},
