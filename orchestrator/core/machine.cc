@@ -94,6 +94,7 @@ Decision step(const ServicePolicy& policy, ServiceState state, const Event& even
   propose(turn);
   tell_dry_adoption(turn);
   watch_link(turn);
+  watch_preparing(turn);
   order_what_is_due(turn);
   out.vouch = wish(turn);
   out.hurry = turn.s.phase != Phase::kSteady && turn.s.phase != Phase::kUnadopted;

@@ -73,6 +73,7 @@ Move make_failover(Turn& turn, const Wanted& wanted, std::string actor, std::str
 void give_up_preparing(Turn& turn, const std::string& why);
 void forget_attempts(Unprepared& known);
 void look_again_at_standby(Turn& turn);  // Its report may say that the reason is gone.
+void watch_preparing(Turn& turn);        // After a fence it is asked on and on: loudly.
 
 // loss.cc: at the beginning of a failover, once its site takes writes, and when the fence is
 // acknowledged.
