@@ -172,6 +172,9 @@ class Guard {
   bool reigns(const Reign& reign) const {
     return record_.role == Role::kPrimary && record_.reign == reign;
   }
+  bool in_force(const Order& order) const {
+    return record_.reign == order.reign && record_.power == order.power;
+  }
   bool is_stale(const ServiceReport& report, bool answer);
   Verdict learn_reign(const ServiceReport& report);
   bool note_terms(const LeaseTerms& terms, Instant now);

@@ -39,6 +39,8 @@ std::optional<Verdict> Guard::refuse(const Order& order) const {
   }
   if (!order.reign.any() || order.move.empty()) return refused("no reign or no move given");
   const std::uint64_t epoch = order.reign.epoch;
+  // Numbers above the reign in force may have been burnt since; whom to follow has not changed.
+  if (order.verb == Verb::kFollow && in_force(order)) return std::nullopt;
   if (epoch < record_.highest) {
     return refused(fmt::format("epoch {} is below {}, the highest seen", epoch, record_.highest));
   }
@@ -258,11 +260,8 @@ Verdict Guard::follow(const Order& order) {
   if (order.power == site_) return refused("a site cannot follow itself");
   if (record_.role == Role::kPrimary) return refused("this site is in power: fence it first");
   if (record_.prepared) return refused("a move to this site is prepared");
-  if (record_.role == Role::kStandby && record_.reign == order.reign &&
-      record_.power == order.power && record_.highest == order.reign.epoch) {
-    return already("follows already");
-  }
-  accept_number(order);
+  if (record_.role == Role::kStandby && in_force(order)) return already("follows already");
+  if (order.reign.epoch >= record_.highest) accept_number(order);
   record_.role = Role::kStandby;
   if (order.reign.epoch > record_.reign.epoch) record_.reign = order.reign;
   record_.power = order.power;

@@ -246,8 +246,8 @@ enum class Trigger {
   kVoidedAfterFence,
   kCancelledAfterFence,
   kPrimaryBack,  // The old site and its agent answer; a fence had left, and nobody is prepared.
-  kRestored,  // State of this monitor that is older than what an agent knows.
-  kDisowned,  // An agent knows more than we do: restored state, or another reign.
+  kRestored,     // State of this monitor that is older than what an agent knows.
+  kDisowned,     // An agent knows more than we do: restored state, or another reign.
 };
 inline constexpr int kTriggers = 21;
 const char* to_string(Trigger trigger);

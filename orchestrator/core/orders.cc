@@ -151,13 +151,17 @@ void order_publication(Turn& turn) {
 }
 
 // What stands there is read again and again, also while a publication waits for a server that is
-// away: somebody may have been here since the provider accepted it.
+// away, for somebody may have been here since the provider accepted it; and while it is refused for
+// good, so that a person sees what he has to mend.
 void order_readings(Turn& turn) {
   const bool hasty = turn.s.phase == Phase::kUnadopted || turn.s.phase == Phase::kSuspect;
   const Duration every = hasty ? Duration(2s) : kReadEvery;
   for (std::size_t k = 0; k < turn.s.records.size(); ++k) {
     RecordView& record = turn.s.records[k];
-    if (turn.s.publish && !turn.s.publish->records.at(k).accepted) continue;
+    if (turn.s.publish) {
+      const RecordProgress& progress = turn.s.publish->records.at(k);
+      if (!progress.accepted && !progress.refused) continue;
+    }
     const Duration since = turn.now - record.asked;
     if (record.asked != Instant{0} && since < (record.in_flight ? kFlightMost : every)) continue;
     record.asked = turn.now;

@@ -147,6 +147,13 @@ void Oracles::on_probe(int service, int site, bool pass) {
   if (s.fails.at(k) >= world_.policy(service).fall) s.fell_at.at(k) = now();
 }
 
+// Its latest move was a question that left nothing behind.
+void Oracles::forget_in_breaker(int service) {
+  const auto latest = std::find_if(breaker_.rbegin(), breaker_.rend(),
+                                   [&](const auto& each) { return each.second == service; });
+  if (latest != breaker_.rend()) breaker_.erase(std::next(latest).base());
+}
+
 void Oracles::on_decision(int service, const Decision& decision) {
   int rows = 0;
   for (const JournalLine& line : decision.journal) {
@@ -164,6 +171,7 @@ void Oracles::on_decision(int service, const Decision& decision) {
       if (line.outcome == "voided" && last && last->automatic && !last->fence_left &&
           !s.automatic.empty()) {
         s.automatic.pop_back();
+        forget_in_breaker(service);
       }
     }
     if (world_.traces()) {

@@ -64,6 +64,7 @@ class Oracles {
   Service& of(int service) { return services_.at(static_cast<std::size_t>(service)); }
   void on_failover(int service, const Decision& decision);
   void on_row(int service, const std::string& rule, const Decision& decision);
+  void forget_in_breaker(int service);
   void check_losses(int service, int site);
 
   World& world_;

@@ -326,6 +326,32 @@ TEST_CASE("a fence, late or early, in the number of a move keeps its promotion a
   CHECK_EQ(pair.tell(Verb::kPrepare, pair.sh, {4, "sh", at(1s)}), "no: this move was voided here");
 }
 
+TEST_CASE("a number that was refused or voided does not keep a site from following") {
+  Pair pair;
+  auto prepare = Pair::order(Verb::kPrepare, pair.sh, {2, "sh", at(1s)});
+  GuardSight sight;
+  sight.replication_refusal = "mysql is no replica here";
+  CHECK_EQ(pair.sh.order(prepare, at(1s), sight), "no, save: mysql is no replica here");
+  CHECK_EQ(pair.tell(Verb::kFollow, pair.sh, {1, "hz", at(2s)}), "yes: follows already");
+  CHECK_EQ(pair.sh.record().highest, 2U);  // Never goes down.
+  // Only whom the reign in force names.
+  CHECK_EQ(pair.tell(Verb::kFollow, pair.sh, {1, "sh", at(2s)}),
+           "no: epoch 1 is below 2, the highest seen");
+  // The same of a site that was fenced and learned of the reign from its peer.
+  pair.tell(Verb::kPrepare, pair.sh, {3, "sh", at(2s)});
+  pair.tell(Verb::kFence, pair.hz, {3, "sh", at(2s)});
+  pair.hz.guard().on_fence_read_back(3);
+  pair.sh_hears_hz(at(3s));
+  pair.tell(Verb::kPromote, pair.sh, {3, "sh", at(3s)});
+  pair.hz_hears_sh(at(4s));
+  prepare = Pair::order(Verb::kPrepare, pair.hz, {4, "hz", at(4s)});
+  pair.hz.order(prepare, at(4s), sight);
+  CHECK_EQ(pair.hz.record().highest, 4U);
+  CHECK_EQ(pair.tell(Verb::kFollow, pair.hz, {3, "sh", at(4s)}),
+           "yes, save: standby of sh in epoch 3");
+  CHECK_EQ(pair.hz.record().highest, 4U);
+}
+
 TEST_CASE("follow makes a fenced site a standby, never a site in power") {
   Pair pair;
   CHECK_EQ(pair.tell(Verb::kFollow, pair.hz, {2, "sh", at(1s)}),
