@@ -122,21 +122,14 @@ void fold_one(Turn& turn, const RecordRead& read) {
     view.read = view.read || turn.now - turn.s.phase_since > 10s;
     return;
   }
-  const bool ours = !turn.s.publish || turn.s.publish->records.at(index).accepted;
-  const bool news = view.read && view.site != read.site && turn.s.phase == Phase::kSteady && ours &&
-                    read.site != turn.s.primary;
+  tell_drift(turn, read);
   // What a dry run would write there is another thing now.
   if (turn.policy.dry && view.values != read.values) forget_attempts(turn.s.unprepared);
   view.read = true;
   view.at = turn.now;
   view.site = read.site;
+  view.mark = read.mark;
   view.values = read.values;
-  if (news) {
-    turn.tell(NoticeLevel::kWarning, "record-drift",
-              "the record of " + turn.policy.name + " now holds " + read.values +
-                  (read.site < 0 ? ", which is no site of it" : "") +
-                  "; pointsman did not do that");
-  }
 }
 
 void fold_one(Turn& turn, const PublishAnswered& answered) {
@@ -154,6 +147,7 @@ void fold_one(Turn& turn, const PublishAnswered& answered) {
       view.read = view.readable = true;
       view.at = turn.now;
       view.site = turn.s.publish->to;
+      view.mark = turn.s.publish->reign.epoch;
       view.values = answered.values;
     }
     record.attempts = 0;

@@ -73,13 +73,15 @@ Gate leader_gate(const Look& look) {
   return open("leader", "this monitor decides alone and can save its state");
 }
 
-// A reference speaks for us only when it answered after the site in power had begun to fail.
+// A reference speaks for us only when it answered after the site in power had begun to fail, and
+// was asked when the first of these answers should have come: else our own link may have gone
+// between the two.
 bool reference_answers(const Look& look) {
   const Instant pass = look.s.around.reference_pass;
   if (look.now - pass > 5s) return false;
   if (!look.s.has_primary()) return true;
   const Instant first = first_failure(look.view(look.from()), look.now);
-  return first == look.now || pass >= first;
+  return first == look.now || pass >= first + look.policy.suspect_interval;
 }
 
 Gate connected_gate(const Look& look) {

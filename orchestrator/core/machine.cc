@@ -95,6 +95,7 @@ Decision step(const ServicePolicy& policy, ServiceState state, const Event& even
   tell_dry_adoption(turn);
   watch_link(turn);
   watch_preparing(turn);
+  restore_record(turn);
   order_what_is_due(turn);
   out.vouch = wish(turn);
   out.hurry = turn.s.phase != Phase::kSteady && turn.s.phase != Phase::kUnadopted;

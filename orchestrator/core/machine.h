@@ -52,6 +52,7 @@ struct RecordRead {
   int record = 0;
   bool readable = false;
   int site = -1;
+  std::uint64_t mark = 0;  // The number in our mark beside it; 0: none of this service.
   std::string values;
   std::string problem;
 };

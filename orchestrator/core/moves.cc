@@ -57,6 +57,10 @@ std::uint64_t next_number(Turn& turn, std::uint64_t least_gap) {
     highest = std::max({highest, view.agent.highest, view.agent.reign.epoch,
                         view.agent.voided.epoch, view.agent.prepared.epoch, view.agent.fenced});
   }
+  // Without agents the mark beside the record is the only memory of numbers besides our own.
+  for (const RecordView& record : turn.s.records) {
+    if (!turn.policy.agents) highest = std::max(highest, record.mark);
+  }
   if (planted(Plant::kEpochReused)) highest = turn.s.reign.epoch;
   turn.s.issued = highest + least_gap;
   return turn.s.issued;

@@ -145,6 +145,7 @@ struct RecordView {
   Instant asked{0};        // When a reading was last asked for;
   bool in_flight = false;  // its end was not told yet.
   int site = -1;           // Whose values stand there; -1: of no site.
+  std::uint64_t mark = 0;  // The number in our mark beside them; 0: none of this service.
   std::string values;      // As text, for people.
   std::string problem;
   bool provider_well = true;  // The last pre-flight did not fail for good.
@@ -331,6 +332,8 @@ struct ServiceState {
   Instant apart_since{0};  // The agents do not reach each other; Instant{0}: they do.
   bool apart = false;      // That was told.
   Unprepared unprepared;
+  Reign rewritten;   // The reign whose values were written over an older mark of ours,
+  int rewrites = 0;  // and how often.
 
   int other(int site) const { return 1 - site; }
   bool has_primary() const { return primary >= 0; }

@@ -81,6 +81,10 @@ void note_last_arrival(Turn& turn, Move& move);
 void measure_loss(Turn& turn, Move& move);
 void learn_loss(Turn& turn);  // The old site is fenced: it may be known better now.
 
+// drift.cc: records that somebody else changed.
+void tell_drift(Turn& turn, const RecordRead& read);  // Before its view is brought up to date.
+void restore_record(Turn& turn);
+
 // orders.cc: what is due now, by state alone.
 void order_what_is_due(Turn& turn);
 VouchWish wish(Turn& turn);

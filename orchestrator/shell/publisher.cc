@@ -81,6 +81,9 @@ RecordRead Publisher::read(int index, Duration within) {
   read.readable = true;
   read.site = site_of(live->values);
   read.values = joined(live->values);
+  if (const auto mark = parse_mark(live->mark); mark && mark->service == service_) {
+    read.mark = mark->reign.epoch;
+  }
   return read;
 }
 

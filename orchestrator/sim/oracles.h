@@ -51,7 +51,9 @@ class Oracles {
     std::set<std::uint64_t> consented;  // Numbers that a standby accepted.
     std::set<std::string> marks;        // Ever written.
     std::uint64_t durable = 0;          // Highest number that the monitor's disk knows.
-    std::array<int, 2> fails{};         // In a row, as this monitor's probes saw them.
+    std::array<int, 2> fails{};         // In a row, as this monitor's probes saw them,
+    std::array<int, 2> passes{};        // and these.
+    std::array<bool, 2> fell{};         // `fall` fails in a row, and not `rise` passes since.
     std::array<Instant, 2> fell_at{};
     std::array<Instant, 2> first_fail{};
     std::deque<Instant> automatic;     // Begun, and not taken back.

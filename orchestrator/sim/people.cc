@@ -83,7 +83,8 @@ void People::rejoin(int service, const ServiceState& state) {
 void People::mend_record(int service, const ServiceState& state) {
   for (std::size_t k = 0; k < state.records.size(); ++k) {
     if (state.records[k].site >= 0 || !state.records[k].read) continue;
-    world_.zone.edit(service, k, state.published < 0 ? best_site(service) : state.published);
+    const int known = state.publish ? state.publish->to : state.published;
+    world_.zone.edit(service, k, known < 0 ? best_site(service) : known);
     world_.oracles.on_human_edit(service);
   }
 }

@@ -42,8 +42,9 @@ void SimMonitor::ExecutorTwin::start(const std::string& service, const Command& 
   } else if (const auto* ask = std::get_if<AskAuthorities>(&command)) {
     world_.on_host(kMonitorEnd, world_.line.now() + world_.dice.between(2ms, 100ms),
                    [this, index, ask = *ask] {
-                     monitor_.give(world_.policy(index).name,
-                                   publisher(index, ask.record).ask(ask, 1s));
+                     auto answered = publisher(index, ask.record).ask(ask, 1s);
+                     if (world_.traces()) world_.note("asked: " + answered.detail);
+                     monitor_.give(world_.policy(index).name, std::move(answered));
                    });
   } else if (!std::holds_alternative<Notice>(command)) {
     jobs_.push_back({index, command});

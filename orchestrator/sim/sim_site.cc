@@ -49,11 +49,19 @@ class SimSite::WitnessTwin final : public Witness {
 };
 
 SimSite::SimSite(World& world, int site)
-    : world_(world), site_(site), disk_(world.setting.services.size()) {}
+    : world_(world),
+      site_(site),
+      disk_(world.setting.services.size()),
+      fell_at_(world.setting.services.size(), Instant{0}) {}
 SimSite::~SimSite() = default;
 
 const HostClock& SimSite::clock() const {
   return world_.hosts.at(static_cast<std::size_t>(end())).clock;
+}
+
+bool SimSite::fence_read_back(int service) const {
+  const auto k = static_cast<std::size_t>(service);
+  return k < services_.size() && services_[k].runner->report().fenced >= disk_[k].fence_epoch;
 }
 
 // --- The process.
@@ -210,7 +218,7 @@ void SimSite::look(std::size_t k, bool again) {
     if (held_up) return;
     now.passes = seen == ProbeSeenThere::kPass ? now.passes + 1 : 0;
     now.fails = seen == ProbeSeenThere::kPass ? 0 : now.fails + 1;
-    if (now.fails >= world_.policy(static_cast<int>(k)).fall) now.fell_at = world_.line.now();
+    if (now.fails >= world_.policy(static_cast<int>(k)).fall) fell_at_[k] = world_.line.now();
   });
 }
 

@@ -32,7 +32,8 @@ class SimSite {
   bool disk_fails = false;
   Duration slow_verbs{0};  // What each round with a store may take more.
   // When the probes of this site last counted `fall` failures of the other in a row; true time.
-  Instant fell_at(int service) const { return eyes_.at(static_cast<std::size_t>(service)).fell_at; }
+  Instant fell_at(int service) const { return fell_at_.at(static_cast<std::size_t>(service)); }
+  bool fence_read_back(int service) const;
 
  private:
   class WitnessTwin;
@@ -49,7 +50,6 @@ class SimSite {
     int passes = 0;
     std::string last;
     Instant at{0};
-    Instant fell_at{0};
     bool watches = false;
     std::uint64_t burst = 0;
   };
@@ -74,6 +74,7 @@ class SimSite {
   std::vector<GuardRecord> disk_;
   std::vector<Service> services_;
   std::vector<Eye> eyes_;
+  std::vector<Instant> fell_at_;  // What was reported outlives the process.
   std::unique_ptr<WitnessTwin> witness_;
   std::unique_ptr<DeadmanKeeper> keeper_;
   std::uint64_t keeper_turn_ = 0;

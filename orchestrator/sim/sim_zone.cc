@@ -75,6 +75,7 @@ Result<void> SimZone::apply(const Change& change) {
 
 void SimZone::edit(int service, std::size_t record, int site) {
   Entry* entry = find({"example.test", record_name(service, record), "A"});
+  world_.note("edit of " + entry->now.key.name + " to site " + std::to_string(site));
   change(*entry, {site < 0 ? "203.0.113.99" : address_of(site)}, entry->now.mark);
 }
 

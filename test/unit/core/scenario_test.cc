@@ -266,6 +266,7 @@ class Stage {
     read.readable = words.at(0) != "unreadable";
     read.site = words.at(0) == "hz" ? 0 : words.at(0) == "sh" ? 1 : -1;
     read.values = words.at(0);
+    if (words.size() > 1) read.mark = std::stoull(words[1].substr(words[1].find('=') + 1));
     give(read);
   }
 

@@ -71,7 +71,7 @@ TEST_CASE("agents are told no counter that is not durable, whichever service is 
   CHECK_FALSE(loop.ask("a", pause, 200ms).ok());  // Cannot be saved.
   // b goes on reading its record, which needs no save.
   const int before = executor.started.at("b");
-  loop.post({"b", RecordRead{0, false, -1, "", "no answer"}, nullptr});
+  loop.post({"b", RecordRead{0, false, -1, 0, "", "no answer"}, nullptr});
   REQUIRE(within(5s, [&] { return executor.started.at("b") > before; }));
   CHECK_EQ(told(), 10);
   store.saves = true;
