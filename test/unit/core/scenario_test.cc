@@ -392,7 +392,7 @@ class Stage {
       // The loop tells the end of each order; here every one is lost, and so is sent again.
       state_lost_.push_back({order->site, order->kind});
     } else if (const auto* publish = std::get_if<PublishRecord>(&command)) {
-      say("publish " + name(publish->site));
+      say(fmt::format("publish {} reign {}", name(publish->site), publish->reign.epoch));
     } else if (std::holds_alternative<AskAuthorities>(command)) {
       say("ask authorities");
     } else if (const auto* notice = std::get_if<Notice>(&command)) {
