@@ -16,11 +16,11 @@ constexpr std::array<const char*, kFaultKinds> kFaultWords{
     "freeze",         "freeze-renewal",   "kill",     "crash-point", "host-down",  "clock-rate",
     "disk-fails",     "disk-slow",        "app-down", "store-down",  "store-hung", "applier-stops",
     "dns-down",       "dns-lost-replies", "dns-late", "dns-stale",   "human-edit", "person",
-    "restore-backup", "lose-state",       "firmer"};
+    "restore-backup", "lose-state",       "firmer",   "ambush"};
 
 // How often each kind is drawn, among those that are on.
 constexpr std::array<int, kFaultKinds> kWeights{10, 6, 6, 3, 3, 4, 6, 3, 8, 8, 8, 3, 3, 3,
-                                                14, 4, 3, 3, 4, 3, 3, 2, 1, 8, 1, 1, 2};
+                                                14, 4, 3, 3, 4, 3, 3, 2, 1, 8, 1, 1, 2, 12};
 
 ServicePolicy draw_policy(Dice& dice) {
   ServicePolicy p;
@@ -98,6 +98,7 @@ std::vector<bool> draw_swarm(Dice& dice, bool deadman) {
     off(FaultKind::kKill);
     off(FaultKind::kCrashPoint);
     off(FaultKind::kStoreHung);
+    off(FaultKind::kAmbush);
   }
   return on;
 }

@@ -39,8 +39,9 @@ enum class FaultKind {
   kRestoreBackup,  // The monitor starts again from an old state.
   kLoseState,      // The monitor starts again without any.
   kFirmer,         // The monitor starts again with another lease.
+  kAmbush,         // Waits for a move to come into a phase, and strikes there.
 };
-inline constexpr int kFaultKinds = 27;
+inline constexpr int kFaultKinds = 28;
 const char* to_string(FaultKind kind);
 
 struct Fault {

@@ -5,13 +5,14 @@
 // What each fault does, and how it ends. After healing no end does anything any more.
 
 namespace pointsman {
-namespace {
 
 void after(World& world, Duration lasting, std::function<void()> end) {
   world.line.in(lasting, [&world, end = std::move(end)] {
     if (!world.healed) end();
   });
 }
+
+namespace {
 
 void cut(World& world, const Fault& f, bool both) {
   const auto set = [&world, f, both](int by) {
@@ -217,6 +218,7 @@ void strike(World& world, const Fault& f) {
     case FaultKind::kRestoreBackup:
     case FaultKind::kLoseState:
     case FaultKind::kFirmer: return restart_monitor(world, f);
+    case FaultKind::kAmbush: return world.ambushes.push_back(f);
   }
 }
 

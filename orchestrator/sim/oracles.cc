@@ -143,7 +143,11 @@ void Oracles::on_monitor_start(bool memory_lost) {
       s.durable = 0;
     }
   }
-  if (memory_lost) breaker_.clear();
+  if (!memory_lost) return;
+  breaker_.clear();
+  for (const auto& [name, state] : world_.monitor.disk.states) {
+    on_durable(world_.index_of(name), state);
+  }
 }
 
 void Oracles::on_probe(int service, int site, bool pass) {
@@ -199,6 +203,7 @@ void Oracles::on_decision(int service, const Decision& decision) {
 void Oracles::on_row(int service, const std::string& rule, const Decision& decision) {
   ++world_.figures.rows[rule];
   world_.note(fmt::format("row {} {}", world_.policy(service).name, rule));
+  spring(world_, service, decision.next);
   if (rule == "fail-over") on_failover(service, decision);
 }
 

@@ -115,6 +115,18 @@ void People::repair(int service, bool eager) {
   if ((fenced || alone) && !later(250)) rejoin(service, *state);
 }
 
+void People::cancel(int service) {
+  const ServiceState* state = world_.monitor.state(service);
+  if (state == nullptr) return;
+  OperatorAsked asked = asked_by_a_person(AskKind::kCancel);
+  // Nobody says that a site is off while it is not.
+  if (state->move && state->move->to >= 0 && !world_.site_host(state->move->to).up) {
+    asked.asserted_off = state->move->to;
+  }
+  world_.note("people cancel");
+  world_.monitor.ask(service, asked);
+}
+
 void People::do_something(int service, std::uint64_t what) {
   const ServiceState* state = world_.monitor.state(service);
   if (state == nullptr) return;
@@ -132,7 +144,7 @@ void People::do_something(int service, std::uint64_t what) {
       }
       break;
     case 3:
-    case 4: asked.kind = AskKind::kCancel; break;
+    case 4: return cancel(service);
     case 5:
       asked.kind = AskKind::kPause;
       asked.lasting = 20s;
@@ -143,10 +155,6 @@ void People::do_something(int service, std::uint64_t what) {
       asked.to = best_site(service);
       if (!world_.site_host(1 - asked.to).up) asked.asserted_off = 1 - asked.to;
       break;
-  }
-  if (asked.kind == AskKind::kCancel && state->move && state->move->to >= 0 &&
-      !world_.site_host(state->move->to).up) {
-    asked.asserted_off = state->move->to;
   }
   world_.note("people " + std::to_string(static_cast<int>(asked.kind)));
   world_.monitor.ask(service, asked);

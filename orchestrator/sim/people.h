@@ -18,6 +18,7 @@ class People {
   // Looks after everything from time to time.
   void start();
   // One thing that somebody does now.
+  void cancel(int service);
   void do_something(int service, std::uint64_t what);
   // Repairs what a person can, now. `eager`: without weighing whether to wait.
   void repair(int service, bool eager);

@@ -107,7 +107,8 @@ class World {
   SimMonitor monitor;
   People people;
   std::array<Duration, kSites> renewal_freeze{};
-  bool healed = false;  // No fault does anything any more.
+  std::vector<Fault> ambushes;  // Armed.
+  bool healed = false;          // No fault does anything any more.
 
  private:
   void run_on(int host, std::uint64_t run, std::function<void()> what);
@@ -129,5 +130,9 @@ class World {
 
 // faults.cc: what a fault does, and its end.
 void strike(World& world, const Fault& fault);
+// Until the faults are over, and never after them.
+void after(World& world, Duration lasting, std::function<void()> end);
+// ambush.cc: a service came into a phase with a move on.
+void spring(World& world, int service, const ServiceState& state);
 
 }  // namespace pointsman
