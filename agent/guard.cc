@@ -183,6 +183,7 @@ bool Guard::is_stale(const ServiceReport& report, bool answer) {
   });
   if (former != peer_former_.end()) {
     if (!answer || report.token.n <= former->n) return true;
+    if (planted(Plant::kPeerShutOut)) return true;
     peer_former_.erase(former);
   }
   remember(peer_former_, last);

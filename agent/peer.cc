@@ -9,6 +9,7 @@ namespace {
 
 constexpr Duration kWithin = 500ms;
 constexpr Duration kPeriodLeast = 50ms;
+constexpr Duration kPeriodMost = 500ms;  // How far a store is behind is known this finely.
 
 }  // namespace
 
@@ -41,7 +42,7 @@ std::string PeerPoller::peer_name() const {
 Duration PeerPoller::period() const {
   Duration shortest = kLeaseMost;
   for (ServiceRunner* service : services_) shortest = std::min(shortest, service->lease());
-  return std::max(shortest / 6, kPeriodLeast);
+  return std::clamp<Duration>(shortest / 6, kPeriodLeast, kPeriodMost);
 }
 
 void PeerPoller::run() {

@@ -22,7 +22,8 @@ Duration promise_length(const LeaseTerms& terms) {
 
 std::optional<Lease> grant(const Token& token, Duration lease, std::uint64_t incarnation,
                            Instant now) {
-  if (token.incarnation != incarnation || incarnation == 0) return std::nullopt;
+  const bool own = token.incarnation == incarnation || planted(Plant::kTokenOfAnyRun);
+  if (!own || incarnation == 0) return std::nullopt;
   if (token.n > now || lease <= Duration::zero()) return std::nullopt;
   if (planted(Plant::kLeaseFromArrival)) return Lease{now + lease, false};
   return Lease{token.n + lease, false};

@@ -246,11 +246,12 @@ enum class Trigger {
   kVerifyLate,
   kVoidedAfterFence,
   kCancelledAfterFence,
-  kPrimaryBack,  // The old site and its agent answer; a fence had left, and nobody is prepared.
-  kRestored,     // State of this monitor that is older than what an agent knows.
-  kDisowned,     // An agent knows more than we do: restored state, or another reign.
+  kPrimaryBack,   // The old site and its agent answer; a fence had left, and nobody is prepared.
+  kRestored,      // State of this monitor that is older than what an agent knows.
+  kUndoneReigns,  // A site asserted off, whose move is being undone, is back and had come to power.
+  kDisowned,      // An agent knows more than we do: restored state, or another reign.
 };
-inline constexpr int kTriggers = 21;
+inline constexpr int kTriggers = 22;
 const char* to_string(Trigger trigger);
 
 struct Transition {

@@ -48,6 +48,7 @@ constexpr std::array<const char*, kTriggers> kTriggerWords{"adoptable",
                                                            "cancelled-after-fence",
                                                            "primary-back",
                                                            "restored",
+                                                           "undone-reigns",
                                                            "disowned"};
 
 }  // namespace

@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "base/planted.h"
 #include "orchestrator/core/damping.h"
 #include "orchestrator/core/turn.h"
 
@@ -23,6 +24,7 @@ void send(Turn& turn, SendOrder order) {
   pace.in_flight = true;
   pace.next = turn.now;
   pace.attempts = std::min(pace.attempts + 1, 1'000'000);
+  if (planted(Plant::kNewIdOnRetry)) order.move += std::to_string(pace.attempts);
   turn.out.commands.emplace_back(std::move(order));
 }
 
@@ -46,8 +48,12 @@ bool undone_for_good(Turn& turn, const Move& move) {
   if (!move.void_first.any() || turn.agent(move.from).voided == move.void_first) return true;
   const auto& undone = turn.s.last_move;
   if (undone && undone->reign == move.void_first && !undone->promote_left) return true;
+  // A person's word stands in for a lone lease that a restarted monitor may have given; it skips no
+  // ordinary promise.
+  const LeaseTerms ordinary{turn.policy.lease, turn.agent(move.from).fence_bound};
   return move.asserted_off &&
-         turn.s.promise_end.at(static_cast<std::size_t>(move.from)) <= turn.now;
+         (turn.s.promise_end.at(static_cast<std::size_t>(move.from)) <= turn.now ||
+          turn.now - move.begun >= promise_length(ordinary));
 }
 
 void order_promotion(Turn& turn, Move& move) {

@@ -62,6 +62,8 @@ constexpr std::array kRows{
                "the old site is fenced, or its lease has surely ended"},
     Transition{Phase::kPromoting, Trigger::kRestored, Phase::kUnadopted, "disowned-promoting",
                "this monitor was restored: an older state of it finishes no move"},
+    Transition{Phase::kPromoting, Trigger::kUndoneReigns, Phase::kPromoting, "undone-reigns",
+               "the site whose move was being undone reigns, and nobody took its place"},
     Transition{Phase::kPromoting, Trigger::kCancelled, Phase::kPromoting, "undo-promotion",
                "cancelled: the new site is asserted off, the old one is crowned again"},
     Transition{Phase::kPromoting, Trigger::kPromoted, Phase::kVerifying, "promoted",
@@ -73,6 +75,8 @@ constexpr std::array kRows{
                "the promotion does not end; it is retried"},
     Transition{Phase::kStuck, Trigger::kRestored, Phase::kUnadopted, "disowned-stuck",
                "this monitor was restored: an older state of it finishes no move"},
+    Transition{Phase::kStuck, Trigger::kUndoneReigns, Phase::kPromoting, "undone-reigns-at-last",
+               "the site whose move was being undone reigns, and nobody took its place"},
     Transition{Phase::kStuck, Trigger::kCancelled, Phase::kPromoting, "undo-stuck",
                "cancelled: the new site is asserted off, the old one is crowned again"},
     Transition{Phase::kStuck, Trigger::kPromoted, Phase::kVerifying, "promoted-at-last",
@@ -180,12 +184,21 @@ bool found_fenced(Turn& turn) {
          peer.role != SiteRole::kPrimary && !peer.prepared.any();
 }
 
+// A move is undone on a person's word that its site is off; that site is back, had accepted its
+// promotion and takes writes. Nobody was crowned in its place: it is in power.
+bool undone_reigns(Turn& turn) {
+  const Move& move = *turn.s.move;
+  if (move.kind != MoveKind::kRecrown || !move.void_first.any() || move.promote_left) return false;
+  return turn.fresh_agent(move.from) && turn.agent(move.from).role == SiteRole::kPrimary &&
+         turn.agent(move.from).reign == move.void_first;
+}
+
 // A number that the standby voided after its fence had left is begun anew, and the standby may have
 // no reason to let itself be prepared any more: the old site lives. Its reign is over; it is not.
 bool primary_back(Turn& turn) {
   const Move& move = *turn.s.move;
   return move.automatic && move.fence_left && primary_is(turn, SiteVerdict::kUp) &&
-         turn.policy.agents && turn.fresh_agent(turn.s.primary);
+         turn.policy.agents && turn.fresh_agent(turn.s.primary) && !planted(Plant::kNeverBack);
 }
 
 Wanted automatic_move(Turn& turn) {
@@ -259,27 +272,40 @@ void crowned(Turn& turn) {
   for (SiteView& view : turn.s.sites) view.evidence.clear();
 }
 
-// `undone`: the reason why the present move is undone by this; "": there is none.
-void recrown(Turn& turn, const std::string& undone) {
-  const bool undo = !undone.empty();
+// The site in power comes to power once more, under a new number.
+Move crown_again(Turn& turn, std::string reason) {
   Move move;
   move.kind = MoveKind::kRecrown;
   move.automatic = true;
   move.actor = "pointsman";
   move.to = turn.s.primary;
   move.from = turn.s.other(turn.s.primary);
-  move.reason = undo ? undone : "the site in power was found fenced";
+  move.reason = std::move(reason);
   for (const char* name : {"promote", "verify"}) move.steps.push_back({name, {}, {}, {}, ""});
-  const bool published = turn.s.publish.has_value();
-  if (undo) {
-    move.void_first = turn.s.move->reign;
-    move.asserted_off = turn.s.move->promote_left;  // Else it could not have been cancelled.
-    move.assert_reason = turn.s.move->assert_reason;
-    end_move(turn, "voided", undone);
-  }
+  return move;
+}
+
+// Ends the present move, if there is one, and crowns the site in power again.
+void recrown(Turn& turn, Move move) {
+  const bool published = turn.s.move && turn.s.publish;
+  end_move(turn, "voided", move.reason);
   begin_move(turn, std::move(move));
-  if (undo && published) begin_publish(turn, turn.s.primary);
+  if (published) begin_publish(turn, turn.s.primary);
   step_running(turn, "promote");
+}
+
+void undo(Turn& turn, std::string reason) {
+  Move move = crown_again(turn, std::move(reason));
+  move.void_first = turn.s.move->reign;
+  move.asserted_off = turn.s.move->promote_left;  // Else it could not have been cancelled.
+  move.assert_reason = turn.s.move->assert_reason;
+  recrown(turn, std::move(move));
+}
+
+void keep_undone(Turn& turn) {
+  turn.s.primary = turn.s.move->from;
+  turn.s.reign = turn.s.move->void_first;
+  recrown(turn, crown_again(turn, turn.name(turn.s.primary) + " was not off: it reigns"));
 }
 
 void again(Turn& turn) {
@@ -362,6 +388,7 @@ bool holds(Trigger trigger, Turn& turn) {
     case Trigger::kAgreed: return !turn.s.publish || turn.s.publish->agreed();
     case Trigger::kVerifyLate:
       return in_phase >= (turn.s.phase == Phase::kVerifying ? kVerifyWithin : kAgreeWithin);
+    case Trigger::kUndoneReigns: return undone_reigns(turn);
     case Trigger::kRestored: return turn.s.restored;
     case Trigger::kDisowned: return !turn.s.move && turn.policy.agents && disowned(turn);
   }
@@ -375,11 +402,14 @@ void take(const Transition& row, Turn& turn) {
   turn.write("decision", row.rule, "taken", row.why);
   if (is(row, "adopt-first-run")) adopt_first_run(turn);
   if (is(row, "adopt-by-order") || is(row, "power-free")) start_promotion(turn);
-  if (is(row, "recrown-found-fenced")) recrown(turn, "");
-  if (is(row, "primary-back")) recrown(turn, turn.name(turn.s.primary) + " answers again");
+  if (is(row, "recrown-found-fenced")) {
+    recrown(turn, crown_again(turn, "the site in power was found fenced"));
+  }
+  if (is(row, "primary-back")) undo(turn, turn.name(turn.s.primary) + " answers again");
+  if (row.on == Trigger::kUndoneReigns) keep_undone(turn);
   if (row.to == Phase::kPromoting &&
       (row.on == Trigger::kCancelled || row.on == Trigger::kCancelledAfterFence)) {
-    recrown(turn, "cancelled by " + turn.s.move->actor);
+    undo(turn, "cancelled by " + turn.s.move->actor);
   }
   if (is(row, "fail-over")) start_failover(turn);
   if (is(row, "prepared")) prepared(turn);

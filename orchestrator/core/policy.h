@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <optional>
 #include <string>
@@ -52,8 +53,8 @@ struct ServicePolicy {
   // something has changed.
   bool dry = false;
 
-  // How often agents are polled.
-  Duration poll_interval() const { return lease / 6; }
+  // How often agents are polled, by the monitor and by each other.
+  Duration poll_interval() const { return std::min<Duration>(lease / 6, 500ms); }
 };
 
 }  // namespace pointsman

@@ -46,6 +46,15 @@ void check_lease(ConfigTable& table, const ServiceSettings& service) {
                    fmt::format("{} is not longer than 2 * {}ms + {}", show(service.lease),
                                whole_ms(poll), show(kRoundTrip)));
   }
+  const Duration told_every = std::min<Duration>(poll, 500ms);
+  if (service.max_lag < told_every + kRoundTrip) {
+    table.complain(
+        "max_lag",
+        fmt::format("at least {}ms: a poll (lease / 6, 500ms at most) and a round trip of "
+                    "500ms",
+                    whole_ms(told_every + kRoundTrip)),
+        "positions are compared no finer, and the gate would refuse by chance");
+  }
   if (service.lone_lease <= service.lease) {
     table.complain("lone_lease", fmt::format("longer than lease ({})", show(service.lease)));
   }

@@ -146,7 +146,7 @@ void Decider::step_one(Service& service, LoopEvent event, Instant now) {
 }
 
 void Decider::set_widest(Service& service, const VouchWish& wish, Instant now) {
-  if (!service.policy.agents) return;
+  if (!service.policy.agents || planted(Plant::kWidestVolatile)) return;
   const Duration ordinary = service.policy.lease;
   // A lease that grew, or the first ever, is durable before any vouch carries it.
   service.widest = std::max(service.widest, ordinary);

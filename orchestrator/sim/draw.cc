@@ -33,7 +33,7 @@ ServicePolicy draw_policy(Dice& dice) {
   p.timeout = dice.between(300ms, std::min<Duration>(3s, p.fall * p.interval));
   p.lease = dice.between(1s, dice.chance(500) ? Duration(4s) : Duration(15s));
   p.lone_lease = dice.chance(500) ? Duration(24h) : dice.between(1min, 10min);
-  p.max_lag = dice.between(500ms, 10s);
+  p.max_lag = dice.between(p.poll_interval() + 500ms, 10s);
   p.prepare_ttl = p.lease + dice.between(2s, 15s);
   p.order_ttl = std::max<Duration>(p.lease / 6 + 500ms, dice.between(1s, 8s));
   p.publish_wait = dice.between(0s, 5s);

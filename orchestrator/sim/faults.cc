@@ -75,6 +75,7 @@ void restart_monitor(World& world, const Fault& f) {
       policy.lease = lease;
       policy.prepare_ttl = std::max<Duration>(policy.prepare_ttl, lease + 2s);
       policy.order_ttl = std::max<Duration>(policy.order_ttl, lease / 6 + 500ms);
+      policy.max_lag = std::max<Duration>(policy.max_lag, policy.poll_interval() + 500ms);
       policy.lone_lease = std::max<Duration>(policy.lone_lease, 2 * lease);
     }
   }

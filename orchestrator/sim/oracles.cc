@@ -126,6 +126,12 @@ void Oracles::on_dns_write(const RecordSet& live, const Change& change) {
   }
 }
 
+// A person has seen its moves: over a restart the breaker remembers them no more.
+void Oracles::on_ack(int service) {
+  of(service).automatic.clear();
+  std::erase_if(breaker_, [&](const auto& each) { return each.second == service; });
+}
+
 void Oracles::on_monitor_start(bool memory_lost) {
   monitor_start_ = now();
   for (Service& s : services_) {

@@ -33,7 +33,7 @@ class Oracles {
   void on_order(int service, const SendOrder& order);                // S17
   void on_probe(int service, int site, bool pass);
   void on_reference_pass() { reference_pass_at_ = now(); }
-  void on_ack(int service) { services_.at(static_cast<std::size_t>(service)).automatic.clear(); }
+  void on_ack(int service);
   void on_monitor_start(bool memory_lost);
   void on_human_edit(int service) { services_.at(static_cast<std::size_t>(service)).marks.clear(); }
 

@@ -47,6 +47,12 @@ const std::array<PlantedBug, kPlants - 1>& planted_bugs() {
       {Plant::kFenceUnread, "fence-not-read-back"},
       {Plant::kHungFenceOpens, "hung-fence-opens-ports"},
       {Plant::kRunShutOut, "dead-run-shuts-out"},
+      {Plant::kTokenOfAnyRun, "token-of-any-run"},
+      {Plant::kWidestVolatile, "longest-lease-not-kept"},
+      {Plant::kNewIdOnRetry, "new-id-on-retry"},
+      {Plant::kPeerShutOut, "dead-peer-shuts-out"},
+      {Plant::kReferenceEarly, "reference-asked-early"},
+      {Plant::kNeverBack, "old-site-never-back"},
   }};
   return kBugs;
 }

@@ -151,8 +151,8 @@ void SimMonitor::poll(std::size_t site) {
   PollRequest request =
       book_->with([&](VouchBook& book) { return book.request("monitor", services); });
   const ServicePolicy& policy = world_.policy(0);
-  const Duration interval = hurried_ ? std::min<Duration>(policy.suspect_interval, 250ms)
-                                     : std::min<Duration>(policy.poll_interval(), 500ms);
+  const Duration interval =
+      hurried_ ? std::min<Duration>(policy.suspect_interval, 250ms) : policy.poll_interval();
   Poller& poller = pollers_.at(site);
   poller.open = true;
   poller.next = world_.line.now() + clock().real(interval);

@@ -234,7 +234,7 @@ void SimSite::poll_peer() {
     if (service.runner->peer_name().empty()) continue;
     request.services.push_back(service.runner->poll_for_peer());
   }
-  const Instant next = began + std::max<Duration>(shortest / 6, 50ms);
+  const Instant next = began + std::clamp<Duration>(shortest / 6, 50ms, 500ms);
   const auto again = [this, next] {
     world_.on_host(end(), std::max(clock().when(next), world_.line.now() + 1ms),
                    [this] { poll_peer(); });

@@ -48,6 +48,7 @@ std::vector<Meaning> meanings() {
       {Trigger::kVoidedAfterFence, {P::kPreparing}, "elsewhere a fence has left in any case"},
       {Trigger::kCancelledAfterFence, {P::kPreparing}, "elsewhere a fence has left in any case"},
       {Trigger::kPrimaryBack, {P::kPreparing}, "the standby has agreed, or no fence has left"},
+      {Trigger::kUndoneReigns, {P::kPromoting, P::kStuck}, "nothing is being undone"},
       {Trigger::kRestored, kMoving, "without a move, disowned says the same"},
       {Trigger::kDisowned,
        {P::kSteady, P::kSuspect},
