@@ -36,17 +36,17 @@ Ambush ambush_of(const Fault& f) {
           Duration(static_cast<std::int64_t>(f.amount / 1024 % 1000) * 1'000'000)};
 }
 
-void strike_as(World& world, Fault f, FaultKind kind, int where, Duration lasting) {
+Fault as(Fault f, FaultKind kind, int where, Duration lasting) {
   f.kind = kind;
   f.where = where;
   f.lasting = lasting;
-  strike(world, f);
+  return f;
 }
 
 // Away, and a while later a person who believes that it stays so.
 void cancel(World& world, int service, const Fault& f, int to) {
   const bool away = f.amount % 2 == 0;
-  if (away) strike_as(world, f, FaultKind::kHostDown, end_of(to), f.lasting + 20s);
+  if (away) strike(world, as(f, FaultKind::kHostDown, end_of(to), f.lasting + 20s));
   after(world, away ? Duration(8s) : Duration(0s),
         [&world, service] { world.people.cancel(service); });
 }
@@ -66,10 +66,10 @@ void trap(World& world, int service, const Fault& f, const Move& move) {
   switch (ambush_of(f).trap) {
     case Trap::kCancel: return cancel(world, service, f, move.to);
     case Trap::kMonitorAway:
-      return strike_as(world, f, FaultKind::kKill, kMonitorEnd, f.lasting + 12s);
+      return strike(world, as(f, FaultKind::kKill, kMonitorEnd, f.lasting + 12s));
     case Trap::kNewSiteAway:
-      return strike_as(world, f, FaultKind::kHostDown, new_end,
-                       f.amount % 2 == 0 ? long_time : f.lasting);
+      return strike(
+          world, as(f, FaultKind::kHostDown, new_end, f.amount % 2 == 0 ? long_time : f.lasting));
     case Trap::kOldSiteBack: {
       const int old = end_of(1 - move.to);
       world.host_up(old);
@@ -79,14 +79,14 @@ void trap(World& world, int service, const Fault& f, const Move& move) {
     case Trap::kCut: {
       Fault cut = f;
       cut.other = new_end;
-      return strike_as(world, cut, FaultKind::kCutPair, kMonitorEnd, f.lasting + 12s);
+      return strike(world, as(cut, FaultKind::kCutPair, kMonitorEnd, f.lasting + 12s));
     }
     case Trap::kNewAppDown: {
       Fault down = f;
       down.amount = f.amount / 3 * 3;  // Of all services there.
-      return strike_as(world, down, FaultKind::kAppDown, new_end, long_time);
+      return strike(world, as(down, FaultKind::kAppDown, new_end, long_time));
     }
-    case Trap::kDnsAway: return strike_as(world, f, FaultKind::kDnsDown, 0, f.lasting + 5min);
+    case Trap::kDnsAway: return strike(world, as(f, FaultKind::kDnsDown, 0, f.lasting + 5min));
     case Trap::kRestoreLater: return restore_later(world, f);
   }
 }
