@@ -136,10 +136,11 @@ void Decider::step_one(Service& service, LoopEvent event, Instant now) {
   if (parts_.keeps_flight) {
     service.flight.note(service.policy, input, now, parts_.clock.wall());
   }
-  const bool had_move = service.state.move.has_value();
+  // One step may end a move and begin the next.
+  const std::string move_before = service.state.move ? service.state.move->id : "";
   Decision decision = step(service.policy, std::move(service.state), input, now);
   const std::optional<Move>& move = decision.next.move;
-  if (!had_move && move && move->automatic && move->kind == MoveKind::kFailover) {
+  if (move && move->id != move_before && move->automatic && move->kind == MoveKind::kFailover) {
     breaker_.emplace_back(now, service.policy.name);
   }
   decide(service, std::move(decision), std::move(event.answer), now);
