@@ -82,7 +82,12 @@ void People::rejoin(int service, const ServiceState& state) {
 
 void People::mend_record(int service, const ServiceState& state) {
   for (std::size_t k = 0; k < state.records.size(); ++k) {
-    if (state.records[k].site >= 0 || !state.records[k].read) continue;
+    const RecordView& view = state.records[k];
+    // Of no site; or of the other one, by a late write of a monitor that has lost its state.
+    const bool drifted = state.phase == Phase::kSteady && !state.publish && view.readable &&
+                         state.published == state.primary && view.site != state.primary &&
+                         view.mark >= state.reign.epoch;
+    if (!view.read || (view.site >= 0 && !drifted)) continue;
     const int known = state.publish ? state.publish->to : state.published;
     world_.zone.edit(service, k, known < 0 ? best_site(service) : known);
     world_.oracles.on_human_edit(service);
