@@ -56,6 +56,7 @@ std::string World::unsettled(int service) {
   const int primary = state->primary;
   if (state->publish) return "still publishing";
   if (state->hold.on) return "held";
+  if (zone.is_foreign(service)) return "a record holds a human's value";
   if (!policy(service).agents) {
     return zone.agrees(service, primary) ? "" : "DNS does not name the site in power";
   }

@@ -99,6 +99,14 @@ int SimZone::shown(int service, std::uint64_t chance) const {
   return -1;
 }
 
+bool SimZone::is_foreign(int service) const {
+  for (std::size_t k = 0; k < records_; ++k) {
+    const auto& values = find({"example.test", record_name(service, k), "A"})->now.values;
+    if (values.front() != address_of(0) && values.front() != address_of(1)) return true;
+  }
+  return false;
+}
+
 bool SimZone::agrees(int service, int site) const {
   for (std::size_t k = 0; k < records_; ++k) {
     const Entry* entry = find({"example.test", record_name(service, k), "A"});
@@ -115,8 +123,9 @@ Result<void> StagedProvider::replace(const Change& change, Duration) {
     return {ErrorCode::kUnavailable, "the provider does not answer"};
   }
   if (zone.late_by > Duration::zero()) {
-    world_.line.in(std::exchange(zone.late_by, Duration::zero()),
-                   [&zone, change] { static_cast<void>(zone.apply(change)); });
+    world_.line.in(std::exchange(zone.late_by, Duration::zero()), [this, &zone, change] {
+      if (!world_.healed) static_cast<void>(zone.apply(change));
+    });
     return {ErrorCode::kTimeout, "no reply of the provider"};
   }
   const auto applied = zone.apply(change);

@@ -35,6 +35,7 @@ class SimZone {
   int shown(int service, std::uint64_t chance) const;
   int written() const { return written_; }
   // Whether every server shows `site` for every record of `service`.
+  bool is_foreign(int service) const;  // A human's value stands in a record of it.
   bool agrees(int service, int site) const;
 
  private:
