@@ -240,6 +240,13 @@ Duration ApiCaller::pause_of(const Attempt& last, int tries) {
   return pause + pause / 4 * static_cast<int>(outside_.random() % 101) / 100;
 }
 
+bool ApiCaller::pause(Duration about, Instant deadline) {
+  const Duration jittered = about + about / 2 * static_cast<int>(outside_.random() % 101) / 100;
+  if (now() + jittered >= deadline) return false;
+  outside_.sleep(jittered);
+  return true;
+}
+
 Result<ApiAnswer> ApiCaller::call(const ApiRequest& request, Instant deadline) {
   for (int tries = 1;; ++tries) {
     const Duration wait = budget_.wait(now(), request.of_move);

@@ -103,6 +103,9 @@ class ApiCaller {
   Error status_error(int status, std::string_view detail) const;
 
   Instant now() const { return outside_.clock.now(); }
+  WallTime wall() const { return outside_.clock.wall(); }
+  // Sleeps for `about`, and up to half as long again; false, at once, when `deadline` comes first.
+  bool pause(Duration about, Instant deadline);
   // How far the far side's clock is ahead of ours, by the Date of its last answer: exact to about a
   // second. nullopt before the first.
   std::optional<Duration> server_ahead() const { return server_ahead_; }

@@ -28,7 +28,10 @@ struct RecordSet {
   RecordKey key;
   std::vector<std::string> values;  // Sorted, in presentation form; empty: the set is absent.
   std::chrono::seconds ttl{0};
-  std::string mark;  // Ours, as last written ("" when there is none): opaque.
+  // Ours, as last written ("" when there is none): opaque. Where parts of the set carry different
+  // ones (somebody was here, or we were interrupted): all of them, joined by line breaks, which no
+  // mark may hold.
+  std::string mark;
 };
 
 struct Change {

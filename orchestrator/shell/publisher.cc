@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <charconv>
 #include "base/planted.h"
+#include "providers/compare.h"
 
 namespace pointsman {
 namespace {
@@ -112,18 +113,27 @@ RecordRead Publisher::read(int index, Duration within) {
   return read;
 }
 
-Result<Change> Publisher::change_for(int site, const Reign& reign, Duration within) {
-  const auto live = provider_.read_for_move(key_, within);
-  if (!live.ok()) return live.error();
-  const auto mark = parse_mark(live->mark);
-  if (!live->mark.empty() && (!mark || mark->service != service_)) {
-    return {ErrorCode::kConflict, key_.name + " carries the mark of another: " + live->mark};
+Result<void> Publisher::may_overwrite(const std::string& text, const Reign& reign) const {
+  const auto mark = parse_mark(text);
+  if (!mark || mark->service != service_) {
+    return {ErrorCode::kConflict, fmt::format("{} carries the mark of another: {}", key_.name,
+                                              text.empty() ? "none at all on a part of it" : text)};
   }
-  if (mark && !planted(Plant::kDnsEpochUnchecked) &&
+  if (!planted(Plant::kDnsEpochUnchecked) &&
       (mark->reign.epoch > reign.epoch ||
        (mark->reign.epoch == reign.epoch && mark->reign.id != reign.id))) {
     return {ErrorCode::kConflict, fmt::format("{} carries the mark of reign {}, not below {}",
                                               key_.name, mark->reign.epoch, reign.epoch)};
+  }
+  return {};
+}
+
+Result<Change> Publisher::change_for(int site, const Reign& reign, Duration within) {
+  const auto live = provider_.read_for_move(key_, within);
+  if (!live.ok()) return live.error();
+  const auto marks = marks_of(live->mark);
+  if (!live->mark.empty()) {
+    for (const std::string& each : marks) RETURN_IF_ERROR(may_overwrite(each, reign));
   }
   Change change;
   change.key = key_;
@@ -133,7 +143,7 @@ Result<Change> Publisher::change_for(int site, const Reign& reign, Duration with
   for (const auto& values : values_) {
     change.expected.insert(change.expected.end(), values.begin(), values.end());
   }
-  change.expected_marks = {live->mark};
+  change.expected_marks = marks;
   if (planted(Plant::kHumanOverwritten)) change.expected = live->values;
   return change;
 }

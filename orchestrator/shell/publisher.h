@@ -74,6 +74,8 @@ class Publisher {
 
  private:
   int site_of(const std::vector<std::string>& values) const;
+  // Whether a mark that stands there lets `reign` write.
+  Result<void> may_overwrite(const std::string& text, const Reign& reign) const;
   Result<Change> change_for(int site, const Reign& reign, Duration within);
   void seek_authorities();
   // The servers to ask on behalf of `order`; none, and why in `answered`, when there are none.

@@ -193,6 +193,26 @@ TEST_CASE("where the API has the last word, it is asked, and no name server is")
   CHECK(scene.ask("m-1").agreed);
 }
 
+TEST_CASE("a set with several marks is completed when all are ours and none is newer") {
+  Scene scene;
+  const auto mark = [](const char* service, int epoch) {
+    return format_mark({service, {static_cast<std::uint64_t>(epoch), "0000000000000001"}, "hz"});
+  };
+  const auto publish_over = [&](const std::string& marks) {
+    scene.zone.put({scene.publisher->key(), {"192.0.2.10"}, std::chrono::seconds(60), marks});
+    return scene.publish("m-1");
+  };
+  CHECK(publish_over(mark("im-api", 0) + "\n" + mark("im-api", 1)).accepted);
+  for (const std::string& marks :
+       {mark("im-api", 1) + "\n" + mark("im-api", 3), mark("im-api", 1) + "\n" + mark("other", 1),
+        mark("im-api", 1) + "\n", "\n" + mark("im-api", 1), mark("im-api", 1) + "\nhello",
+        std::string("\n")}) {
+    const auto refused = publish_over(marks);
+    CHECK_FALSE(refused.accepted);
+    CHECK(refused.for_good);
+  }
+}
+
 TEST_CASE("a publication reads as part of a move, a look round does not") {
   Scene scene;
   REQUIRE(scene.publisher->read(0, 1s).readable);
