@@ -12,8 +12,8 @@ namespace {
 
 constexpr std::string_view kOpen = "[[pm ";
 constexpr std::string_view kClose = "]]";
-constexpr std::int64_t kAutomatic = 1;      // As the API writes "automatic TTL".
-constexpr std::int64_t kAutomatic_s = 300;  // What it is in answers.
+constexpr std::int64_t kAutomatic = 1;             // As the API writes "automatic TTL".
+constexpr std::int64_t kAutomaticInAnswers = 300;  // The same in answers, in seconds.
 constexpr std::size_t kIdSize = 32;
 
 Error conflict(const RecordKey& key, std::string_view why) {
@@ -27,6 +27,7 @@ bool is_id(const std::string& text) {
 // Several marks that differ are told as provider.h says.
 std::string joined_marks(const std::vector<CloudflareRecord>& records) {
   std::vector<std::string> marks;
+  marks.reserve(records.size());
   for (const CloudflareRecord& record : records) marks.push_back(read_comment(record.comment).mark);
   std::sort(marks.begin(), marks.end());
   marks.erase(std::unique(marks.begin(), marks.end()), marks.end());
@@ -63,7 +64,7 @@ std::int64_t ttl_of(const CloudflareSet& live) {
   std::int64_t most = 0;
   for (const CloudflareRecord& record : live.records) {
     const bool automatic = record.ttl == kAutomatic && !record.proxied;
-    most = std::max(most, automatic ? kAutomatic_s : record.ttl);
+    most = std::max(most, automatic ? kAutomaticInAnswers : record.ttl);
   }
   return most;
 }
