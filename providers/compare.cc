@@ -43,6 +43,16 @@ std::string to_text(const std::vector<std::string>& values) {
   return values.empty() ? "nothing" : printable(fmt::format("{}", fmt::join(values, ", ")));
 }
 
+std::vector<std::string> marks_of(const std::string& mark) {
+  std::vector<std::string> out;
+  for (std::size_t at = 0;; ++at) {
+    const std::size_t end = std::min(mark.find('\n', at), mark.size());
+    out.push_back(mark.substr(at, end - at));
+    at = end;
+    if (at == mark.size()) return out;
+  }
+}
+
 Result<CheckedKey> check_key(const RecordKey& key) {
   auto zone = DnsName::parse(key.zone);
   if (!zone.ok()) return invalid(key, "zone: " + zone.error().message);
@@ -88,14 +98,15 @@ Result<Todo> compare(const RecordSet& live, const Change& change) {
                              "changed it",
                              to_text(change.key), printable(value))};
   }
-  if (live.mark != change.mark && !holds(change.expected_marks, live.mark)) {
+  for (const std::string& mark : marks_of(live.mark)) {
+    if (mark == change.mark || holds(change.expected_marks, mark)) continue;
     return Error{
         ErrorCode::kConflict,
-        live.mark.empty()
+        mark.empty()
             ? fmt::format("{} has lost its mark: someone else changed it", to_text(change.key))
             : fmt::format("{} carries the mark \"{}\", which is not the expected one: "
                           "another or a newer plan was here",
-                          to_text(change.key), printable(live.mark))};
+                          to_text(change.key), printable(mark))};
   }
   const bool same =
       live.values == change.desired && live.ttl == change.ttl && live.mark == change.mark;

@@ -28,8 +28,12 @@ Result<Change> check_change(const Change& change);
 enum class Todo { kNothing, kWrite };
 
 // REQUIRES: `change` came from check_change, and its ttl is one that the provider can set.
-// kConflict names what stands there: a value or a mark that nobody declared.
+// kConflict names what stands there: a value or a mark that nobody declared. Of several marks each
+// must be declared.
 Result<Todo> compare(const RecordSet& live, const Change& change);
+
+// The marks of RecordSet::mark; one, perhaps empty, unless parts of the set differ.
+std::vector<std::string> marks_of(const std::string& mark);
 
 // "api.example.test A", for messages.
 std::string to_text(const RecordKey& key);

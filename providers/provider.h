@@ -28,7 +28,10 @@ struct RecordSet {
   RecordKey key;
   std::vector<std::string> values;  // Sorted, in presentation form; empty: the set is absent.
   std::chrono::seconds ttl{0};
-  std::string mark;  // Ours, as last written ("" when there is none): opaque.
+  // Ours, as last written ("" when there is none): opaque. Where parts of the set carry different
+  // ones (somebody was here, or we were interrupted): all of them, joined by line breaks, which no
+  // mark may hold.
+  std::string mark;
 };
 
 struct Change {
@@ -48,6 +51,9 @@ struct ProviderLimits {
   bool compare_and_set = false;  // replace() is atomic, also against other writers.
 };
 
+// The one entry of authorities() that says: no name server can show this record, ask my API.
+inline constexpr const char* kApiAuthority = "api";
+
 // Calls block until done or `within` has passed, one at a time. No state that a restart would miss
 // is kept between calls, and no secret appears in an Error or in rendered text.
 class Provider {
@@ -58,6 +64,11 @@ class Provider {
 
   // The record set as the provider's API reports it now. An absent set is a success without values.
   virtual Result<RecordSet> read(const RecordKey& key, Duration within) = 0;
+
+  // The same for a move that is under way: a provider that counts its calls serves it first.
+  virtual Result<RecordSet> read_for_move(const RecordKey& key, Duration within) {
+    return read(key, within);
+  }
 
   // Makes `change.desired` the whole content of its record set and `change.mark` its mark; no other
   // set changes. If the live set already equals it, succeeds and writes nothing. If it holds a
@@ -77,7 +88,8 @@ class Provider {
   virtual Result<std::string> preflight(const RecordKey& key, Duration within) = 0;
 
   // Authoritative servers ("192.0.2.53:53") to ask for `key`: NS at the provider's own server
-  // first.
+  // first. Or kApiAuthority alone, where the public answer does not show what the account holds (a
+  // proxied record, a load balancer's weights): then read_for_move() is what has the last word.
   virtual Result<std::vector<std::string>> authorities(const RecordKey& key, Duration within) = 0;
 };
 

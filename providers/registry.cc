@@ -2,6 +2,7 @@
 #include <fmt/ranges.h>
 
 #include "base/log.h"
+#include "providers/cloudflare.h"
 #include "providers/provider.h"
 #include "providers/rfc2136.h"
 
@@ -15,6 +16,7 @@ struct Registered {
 
 // Sorted. A new provider is one line here, its own files, and the conformance suite.
 constexpr Registered kRegistry[] = {
+    {"cloudflare", make_cloudflare},
     {"rfc2136", make_rfc2136},
 };
 

@@ -29,12 +29,12 @@ std::string text_or(Result<std::string> text, std::string otherwise) {
   return text.ok() ? std::move(*text) : otherwise;
 }
 
-// Several TXT records are nobody's mark: joined by what no mark may hold, they equal none.
+// Several TXT records are joined as provider.h says; one that cannot be read equals no mark.
 std::string mark_of(const std::vector<std::string>& rdata) {
   std::string out;
   for (const std::string& one : rdata) {
     if (&one != &rdata.front()) out.push_back('\n');
-    out += text_or(rdata_to_text(kDnsTxt, one), "\n");
+    out += text_or(rdata_to_text(kDnsTxt, one), "\x7f");
   }
   return out;
 }

@@ -127,7 +127,8 @@ void RealExecutor::send(const std::string& service, const SendOrder& order) {
 }
 
 void RealExecutor::on_lane(Lane& lane, const std::string& service, const Command& command) {
-  auto job = [this, service, command] {
+  const bool on_providers_lane = &lane != &asking_lane(service);
+  auto job = [this, service, command, on_providers_lane] {
     ServiceOutside& outside = outside_.at(service);
     const auto publisher = [&](int record) -> Publisher& {
       return *outside.publishers.at(static_cast<std::size_t>(record));
@@ -142,7 +143,10 @@ void RealExecutor::on_lane(Lane& lane, const std::string& service, const Command
                      if (accepted) publisher(order.record).find_authorities(kReadWithin);
                    },
                    [&](const AskAuthorities& order) {
-                     sink_(service, publisher(order.record).ask(order, kAskWithin));
+                     Publisher& asked = publisher(order.record);
+                     // By the provider's API: this runs on its lane (start()), or is too early.
+                     sink_(service, on_providers_lane ? asked.ask_api(order, kReadWithin)
+                                                      : asked.ask(order, kAskWithin));
                    },
                    [&](const ReadRecord& order) {
                      RecordRead read = publisher(order.record).read(order.record, kReadWithin);
@@ -150,6 +154,8 @@ void RealExecutor::on_lane(Lane& lane, const std::string& service, const Command
                      const bool read_well = read.readable;
                      sink_(service, std::move(read));
                      if (read_well) publisher(order.record).find_authorities(kReadWithin);
+                     // What was read is the answer, where the API has the last word.
+                     if (publisher(order.record).asks_api()) return;
                      asking_lane(service).give([this, service, order, site] {
                        outside_.at(service)
                            .publishers.at(static_cast<std::size_t>(order.record))
@@ -160,8 +166,10 @@ void RealExecutor::on_lane(Lane& lane, const std::string& service, const Command
                },
                command);
   };
-  // Reads come round again; a publication that waited for those of many services would be late.
-  const bool first = std::holds_alternative<PublishRecord>(command);
+  // Reads come round again; a publication that waited for those of many services would be late,
+  // and so would the word that it is done.
+  const bool first = std::holds_alternative<PublishRecord>(command) ||
+                     (on_providers_lane && std::holds_alternative<AskAuthorities>(command));
   const bool taken = first ? lane.give_first(std::move(job)) : lane.give(std::move(job));
   if (!taken) log(LogLevel::kError, "lane-full", {{"service", service}});
 }
@@ -179,6 +187,10 @@ void RealExecutor::start(const std::string& service, const Command& command) {
             command);
   } else if (const auto* read = std::get_if<ReadRecord>(&command)) {
     on_lane(*outside.publisher_lanes.at(static_cast<std::size_t>(read->record)), service, command);
+  } else if (const auto* ask = std::get_if<AskAuthorities>(&command);
+             ask != nullptr &&
+             outside.publishers.at(static_cast<std::size_t>(ask->record))->asks_api()) {
+    on_lane(*outside.publisher_lanes.at(static_cast<std::size_t>(ask->record)), service, command);
   } else {
     on_lane(asking_lane(service), service, command);
   }

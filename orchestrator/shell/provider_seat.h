@@ -22,6 +22,9 @@ class ProviderSeat final : public Provider {
   Result<RecordSet> read(const RecordKey& key, Duration within) override {
     return seated_->read(key, within);
   }
+  Result<RecordSet> read_for_move(const RecordKey& key, Duration within) override {
+    return seated_->read_for_move(key, within);
+  }
   Result<void> replace(const Change& change, Duration within) override {
     return seated_->replace(change, within);
   }

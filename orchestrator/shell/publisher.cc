@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <charconv>
 #include "base/planted.h"
+#include "providers/compare.h"
 
 namespace pointsman {
 namespace {
@@ -18,6 +19,25 @@ std::string word_after(std::string_view text, std::string_view key) {
   if (at == std::string_view::npos) return "";
   const auto begin = at + key.size();
   return std::string(text.substr(begin, text.find(' ', begin) - begin));
+}
+
+bool is_api(const std::vector<std::string>& servers) {
+  return servers.size() == 1 && servers.front() == kApiAuthority;
+}
+
+// The provider's own account as one server's answer.
+AuthorityAnswer answer_of(const Result<RecordSet>& live, Duration took) {
+  AuthorityAnswer answer;
+  answer.server = kApiAuthority;
+  answer.took = took;
+  answer.answered = live.ok();
+  if (live.ok()) {
+    answer.values = live->values;
+    answer.ttl = live->ttl;
+  } else {
+    answer.problem = live.error().message;
+  }
+  return answer;
 }
 
 }  // namespace
@@ -73,7 +93,13 @@ int Publisher::site_of(const std::vector<std::string>& values) const {
 RecordRead Publisher::read(int index, Duration within) {
   RecordRead read;
   read.record = index;
-  auto live = provider_.read(key_, within);
+  const Instant began = system_clock().now();
+  const auto live = provider_.read(key_, within);
+  if (asks_api()) {
+    AuthorityAnswer answer = answer_of(live, system_clock().now() - began);
+    const std::lock_guard lock(mutex_);
+    answers_ = {std::move(answer)};
+  }
   if (!live.ok()) {
     read.problem = live.error().message;
     return read;
@@ -87,18 +113,27 @@ RecordRead Publisher::read(int index, Duration within) {
   return read;
 }
 
-Result<Change> Publisher::change_for(int site, const Reign& reign, Duration within) {
-  auto live = provider_.read(key_, within);
-  if (!live.ok()) return live.error();
-  const auto mark = parse_mark(live->mark);
-  if (!live->mark.empty() && (!mark || mark->service != service_)) {
-    return {ErrorCode::kConflict, key_.name + " carries the mark of another: " + live->mark};
+Result<void> Publisher::may_overwrite(const std::string& text, const Reign& reign) const {
+  const auto mark = parse_mark(text);
+  if (!mark || mark->service != service_) {
+    return {ErrorCode::kConflict, fmt::format("{} carries the mark of another: {}", key_.name,
+                                              text.empty() ? "none at all on a part of it" : text)};
   }
-  if (mark && !planted(Plant::kDnsEpochUnchecked) &&
+  if (!planted(Plant::kDnsEpochUnchecked) &&
       (mark->reign.epoch > reign.epoch ||
        (mark->reign.epoch == reign.epoch && mark->reign.id != reign.id))) {
     return {ErrorCode::kConflict, fmt::format("{} carries the mark of reign {}, not below {}",
                                               key_.name, mark->reign.epoch, reign.epoch)};
+  }
+  return {};
+}
+
+Result<Change> Publisher::change_for(int site, const Reign& reign, Duration within) {
+  const auto live = provider_.read_for_move(key_, within);
+  if (!live.ok()) return live.error();
+  const auto marks = marks_of(live->mark);
+  if (!live->mark.empty()) {
+    for (const std::string& each : marks) RETURN_IF_ERROR(may_overwrite(each, reign));
   }
   Change change;
   change.key = key_;
@@ -108,7 +143,7 @@ Result<Change> Publisher::change_for(int site, const Reign& reign, Duration with
   for (const auto& values : values_) {
     change.expected.insert(change.expected.end(), values.begin(), values.end());
   }
-  change.expected_marks = {live->mark};
+  change.expected_marks = marks;
   if (planted(Plant::kHumanOverwritten)) change.expected = live->values;
   return change;
 }
@@ -162,34 +197,60 @@ void Publisher::find_authorities(Duration within) {
   authorities_problem_ = found.ok() ? "" : found.error().message;
 }
 
-AuthoritiesAnswered Publisher::ask(const AskAuthorities& order, Duration within) {
-  AuthoritiesAnswered answered;
+bool Publisher::asks_api() const {
+  const std::lock_guard lock(mutex_);
+  return is_api(authorities_);
+}
+
+std::vector<std::string> Publisher::servers_for(const AskAuthorities& order,
+                                                AuthoritiesAnswered& answered) const {
   answered.record = order.record;
   answered.move = order.move;
   answered.site = order.site;
-  std::vector<std::string> servers;
-  {
-    const std::lock_guard lock(mutex_);
-    servers = authorities_;
-    answered.detail = key_.name + ": authoritative servers not known: " + authorities_problem_;
-    // A move does not end on the word of servers that may no longer be asked by anybody.
-    if (!order.move.empty() && seek_ && !authorities_given_ && authorities_problem_.empty()) {
-      answered.detail = key_.name + ": authoritative servers are looked for again";
-      return answered;
-    }
+  const std::lock_guard lock(mutex_);
+  answered.detail = key_.name + ": authoritative servers not known: " + authorities_problem_;
+  // A move does not end on the word of servers that may no longer be asked by anybody.
+  if (!order.move.empty() && seek_ && !authorities_given_ && authorities_problem_.empty()) {
+    answered.detail = key_.name + ": authoritative servers are looked for again";
+    return {};
   }
-  if (servers.empty()) return answered;
+  return authorities_;
+}
+
+AuthoritiesAnswered Publisher::ask(const AskAuthorities& order, Duration within) {
+  AuthoritiesAnswered answered;
+  const std::vector<std::string> servers = servers_for(order, answered);
+  if (is_api(servers)) answered.detail = key_.name + ": not asked yet by the provider's API";
+  if (servers.empty() || is_api(servers)) return answered;
   std::vector<AuthorityAnswer> answers;
+  for (const std::string& server : servers) {
+    answers.push_back(ask_server_(server, key_, std::min<Duration>(within, 1s)));
+  }
+  return judge(std::move(answered), std::move(answers));
+}
+
+AuthoritiesAnswered Publisher::ask_api(const AskAuthorities& order, Duration within) {
+  AuthoritiesAnswered answered;
+  const std::vector<std::string> servers = servers_for(order, answered);
+  if (!servers.empty() && !is_api(servers)) {
+    answered.detail = key_.name + ": authoritative servers not asked yet";
+  }
+  if (!is_api(servers)) return answered;
+  const Instant began = system_clock().now();
+  const auto live = provider_.read_for_move(key_, within);
+  return judge(std::move(answered), {answer_of(live, system_clock().now() - began)});
+}
+
+AuthoritiesAnswered Publisher::judge(AuthoritiesAnswered answered,
+                                     std::vector<AuthorityAnswer> answers) {
   std::string agree;
   std::string differ;
-  for (const std::string& server : servers) {
-    AuthorityAnswer answer = ask_server_(server, key_, std::min<Duration>(within, 1s));
+  for (const AuthorityAnswer& answer : answers) {
     const bool agrees =
-        answer.answered && order.site >= 0 && answer.values == values_of(order.site);
+        answer.answered && answered.site >= 0 && answer.values == values_of(answered.site);
     std::string& list = agrees ? agree : differ;
-    list += (list.empty() ? "" : ", ") + server;
+    list += (list.empty() ? "" : ", ") + answer.server;
     if (!agrees) list += answer.answered ? " says " + joined(answer.values) : " " + answer.problem;
-    answers.push_back(std::move(answer));
   }
   answered.agreed = !answers.empty() && differ.empty();
   answered.any_agreed = !agree.empty();

@@ -46,8 +46,17 @@ class Publisher {
   // The writes that publish() would send.
   Result<std::vector<std::string>> render(int site, const Reign& reign, Duration within);
 
-  // Whether every authoritative server names `site`.
+  // Whether the provider's own API has the last word, in place of authoritative servers.
+  // Thread-safe.
+  bool asks_api() const;
+
+  // Whether every authoritative server names `site`. Where the API has the last word, nobody is
+  // asked and nothing agreed: ask_api() is to be called.
   AuthoritiesAnswered ask(const AskAuthorities& order, Duration within);
+
+  // The same by the API, on the provider's own lane. Where servers have the last word, nobody is
+  // asked.
+  AuthoritiesAnswered ask_api(const AskAuthorities& order, Duration within);
 
   // Seen to be well, the authoritative servers are looked for again as well: each day, and when
   // another provider was seated.
@@ -65,8 +74,14 @@ class Publisher {
 
  private:
   int site_of(const std::vector<std::string>& values) const;
+  // Whether a mark that stands there lets `reign` write.
+  Result<void> may_overwrite(const std::string& text, const Reign& reign) const;
   Result<Change> change_for(int site, const Reign& reign, Duration within);
   void seek_authorities();
+  // The servers to ask on behalf of `order`; none, and why in `answered`, when there are none.
+  std::vector<std::string> servers_for(const AskAuthorities& order,
+                                       AuthoritiesAnswered& answered) const;
+  AuthoritiesAnswered judge(AuthoritiesAnswered answered, std::vector<AuthorityAnswer> answers);
 
   std::string service_;
   RecordKey key_;

@@ -4,6 +4,11 @@
 
 #include <doctest/doctest.h>
 
+#include <future>
+#include <set>
+#include <thread>
+
+#include "orchestrator/shell/executor.h"
 #include "orchestrator/shell/preflights.h"
 #include "orchestrator/shell/rounds.h"
 #include "providers/memory.h"
@@ -26,6 +31,17 @@ class MoodyProvider final : public MemoryProvider {
     if (servers.empty()) return {ErrorCode::kUnavailable, "no answer"};
     return servers;
   }
+  Result<RecordSet> read_for_move(const RecordKey& key, Duration within) override {
+    ++reads_for_moves;
+    const std::lock_guard lock(mutex);
+    readers.insert(std::this_thread::get_id());
+    if (mute) return {ErrorCode::kTimeout, "no answer"};
+    return read(key, within);
+  }
+  std::atomic<bool> mute{false};
+  std::atomic<int> reads_for_moves{0};
+  std::mutex mutex;
+  std::set<std::thread::id> readers;
   std::atomic<bool> refuses{false};
   std::atomic<int> preflights{0};
   std::atomic<int> searches{0};
@@ -127,6 +143,135 @@ TEST_CASE("a sound pre-flight looks for the authoritative servers again; those c
   REQUIRE(given.preflight(1s).ok());
   given.find_authorities(1s);
   CHECK_EQ(scene.provider.searches, 2);
+}
+
+TEST_CASE("where the API has the last word, it is asked, and no name server is") {
+  Scene scene;
+  scene.provider.servers = {kApiAuthority};
+  CHECK_FALSE(scene.publisher->asks_api());
+  CHECK_FALSE(scene.publisher->ask_api({0, 1, ""}, 1s).agreed);  // Not known so far.
+  scene.publisher->find_authorities(1s);
+  REQUIRE(scene.publisher->asks_api());
+  REQUIRE(scene.publisher->read(0, 1s).readable);
+  // What was read is what people are shown.
+  REQUIRE_EQ(scene.publisher->answers().size(), 1U);
+  CHECK_EQ(scene.publisher->answers()[0].server, "api");
+  CHECK_EQ(scene.publisher->answers()[0].values, std::vector<std::string>{"192.0.2.10"});
+  CHECK_EQ(scene.publisher->answers()[0].ttl.count(), 60);
+
+  REQUIRE(scene.publish("m-1").accepted);
+  CHECK_FALSE(scene.publisher->ask_api({0, 1, "m-1"}, 1s).agreed);  // Looked for again first.
+  scene.publisher->find_authorities(1s);
+  const int before = scene.provider.reads_for_moves;
+  const auto by_servers = scene.ask("m-1");
+  CHECK_FALSE(by_servers.agreed);
+  CHECK(scene.asked.empty());
+  CHECK_EQ(scene.provider.reads_for_moves, before);
+  const auto agreed = scene.publisher->ask_api({0, 1, "m-1"}, 1s);
+  CHECK(agreed.agreed);
+  CHECK_EQ(agreed.detail, "api.example.test A: published at api");
+  CHECK_EQ(agreed.move, "m-1");
+  CHECK_EQ(agreed.site, 1);
+
+  scene.zone.put({scene.publisher->key(), {"192.0.2.10"}, std::chrono::seconds(60), ""});
+  const auto differs = scene.publisher->ask_api({0, 1, "m-1"}, 1s);
+  CHECK_FALSE(differs.agreed);
+  CHECK_FALSE(differs.any_agreed);
+  CHECK_NE(differs.detail.find("not yet at api says 192.0.2.10"), std::string::npos);
+  scene.provider.mute = true;
+  CHECK_NE(scene.publisher->ask_api({0, 1, "m-1"}, 1s).detail.find("api no answer"),
+           std::string::npos);
+  CHECK_FALSE(scene.publisher->answers()[0].answered);
+
+  // The record is no longer proxied, say: servers have the last word again.
+  scene.provider.mute = false;
+  scene.provider.servers = {"192.0.2.53:53"};
+  REQUIRE(scene.publisher->preflight(1s).ok());
+  scene.publisher->find_authorities(1s);
+  CHECK_FALSE(scene.publisher->asks_api());
+  CHECK_FALSE(scene.publisher->ask_api({0, 1, "m-1"}, 1s).agreed);
+  CHECK(scene.ask("m-1").agreed);
+}
+
+TEST_CASE("a set with several marks is completed when all are ours and none is newer") {
+  Scene scene;
+  const auto mark = [](const char* service, int epoch) {
+    return format_mark({service, {static_cast<std::uint64_t>(epoch), "0000000000000001"}, "hz"});
+  };
+  const auto publish_over = [&](const std::string& marks) {
+    scene.zone.put({scene.publisher->key(), {"192.0.2.10"}, std::chrono::seconds(60), marks});
+    return scene.publish("m-1");
+  };
+  CHECK(publish_over(mark("im-api", 0) + "\n" + mark("im-api", 1)).accepted);
+  for (const std::string& marks :
+       {mark("im-api", 1) + "\n" + mark("im-api", 3), mark("im-api", 1) + "\n" + mark("other", 1),
+        mark("im-api", 1) + "\n", "\n" + mark("im-api", 1), mark("im-api", 1) + "\nhello",
+        std::string("\n")}) {
+    const auto refused = publish_over(marks);
+    CHECK_FALSE(refused.accepted);
+    CHECK(refused.for_good);
+  }
+}
+
+TEST_CASE("a publication reads as part of a move, a look round does not") {
+  Scene scene;
+  REQUIRE(scene.publisher->read(0, 1s).readable);
+  CHECK_EQ(scene.provider.reads_for_moves, 0);
+  REQUIRE(scene.publish("m-1").accepted);
+  CHECK_EQ(scene.provider.reads_for_moves, 1);
+}
+
+TEST_CASE("the executor asks the API on the provider's lane and the servers on another") {
+  Scene scene;
+  scene.provider.servers = {kApiAuthority};
+  scene.publisher->find_authorities(1s);
+  REQUIRE(scene.publish("").accepted);
+  Lane lane("dns-test");
+  std::map<std::string, ServiceOutside> outside;
+  for (std::size_t k = 0; k < kSites; ++k) {
+    outside["im-api"].policy.sites.at(k).name = scene.service.sites[k].name;
+  }
+  outside["im-api"].publishers.push_back(std::move(scene.publisher));
+  outside["im-api"].publisher_lanes.push_back(&lane);
+  SharedBook book("run");
+  std::mutex mutex;
+  std::vector<AuthoritiesAnswered> told;
+  const auto ask = [&](RealExecutor& executor, std::size_t answers) {
+    executor.start("im-api", AskAuthorities{0, 1, ""});
+    const Instant until = system_clock().now() + 10s;
+    for (;; std::this_thread::sleep_for(std::chrono::milliseconds(5))) {
+      REQUIRE_LT(system_clock().now(), until);
+      const std::lock_guard lock(mutex);
+      if (told.size() == answers) return;
+    }
+  };
+  std::promise<std::thread::id> name;
+  lane.give([&] { name.set_value(std::this_thread::get_id()); });
+  const std::thread::id on_lane = name.get_future().get();
+  scene.provider.readers.clear();
+  {
+    RealExecutor executor({system_clock(),
+                           outside,
+                           book,
+                           {},
+                           "monitor",
+                           [&](const std::string&, decltype(Event::what) what) {
+                             const std::lock_guard lock(mutex);
+                             told.push_back(std::get<AuthoritiesAnswered>(what));
+                           }});
+    ask(executor, 1);
+    CHECK(told[0].agreed);
+    CHECK_EQ(scene.provider.readers, std::set<std::thread::id>{on_lane});
+    scene.provider.servers = {"192.0.2.53:53"};
+    REQUIRE(outside["im-api"].publishers[0]->preflight(1s).ok());
+    outside["im-api"].publishers[0]->find_authorities(1s);
+    const int before = scene.provider.reads_for_moves;
+    ask(executor, 2);
+    CHECK(told[1].agreed);
+    CHECK_EQ(scene.asked, std::vector<std::string>{"192.0.2.53:53"});
+    CHECK_EQ(scene.provider.reads_for_moves, before);
+    lane.end();
+  }
 }
 
 TEST_CASE("pre-flights are repeated each minute while refused, each day while well") {
