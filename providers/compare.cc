@@ -83,11 +83,16 @@ Result<Change> check_change(const Change& change) {
     return invalid(change.key, fmt::format("ttl {} is not within 1 to {} seconds",
                                            change.ttl.count(), kTtlMost.count()));
   }
+  RETURN_IF_ERROR(check_mark(change));
+  return out;
+}
+
+Result<void> check_mark(const Change& change) {
   if (change.mark.size() > kMarkMost) return invalid(change.key, "the mark is above 200 bytes");
   for (const char c : change.mark) {
     if (c < ' ' || c > '~') return invalid(change.key, "the mark is not printable ASCII");
   }
-  return out;
+  return {};
 }
 
 Result<Todo> compare(const RecordSet& live, const Change& change) {

@@ -25,6 +25,9 @@ Result<CheckedKey> check_key(const RecordKey& key);
 // above 200 bytes or not printable ASCII.
 Result<Change> check_change(const Change& change);
 
+// kInvalid: the mark is above 200 bytes or not printable ASCII.
+Result<void> check_mark(const Change& change);
+
 enum class Todo { kNothing, kWrite };
 
 // REQUIRES: `change` came from check_change, and its ttl is one that the provider can set.

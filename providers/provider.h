@@ -120,6 +120,10 @@ struct ProviderSettings {
 // The types of the registry, sorted: for error messages and completion.
 std::vector<std::string> provider_types();
 
+// The types of record that a provider of this type publishes: "A", "AAAA", "CNAME" are those of
+// DNS, all others the provider's own. Empty for an unknown type.
+std::vector<std::string> record_types(const std::string& provider_type);
+
 // kInvalid for an unknown type or bad settings.
 Result<std::unique_ptr<Provider>> make_provider(const ProviderSettings& settings,
                                                 const Clock& clock);

@@ -5,19 +5,22 @@
 #include "providers/cloudflare.h"
 #include "providers/provider.h"
 #include "providers/rfc2136.h"
+#include "providers/settings.h"
 
 namespace pointsman {
 namespace {
 
 struct Registered {
   const char* type;
+  const char* records;  // Types of record, with commas.
   Result<std::unique_ptr<Provider>> (*make)(const ProviderSettings&, const Clock&);
 };
 
 // Sorted. A new provider is one line here, its own files, and the conformance suite.
+constexpr const char* kDns = "A, AAAA, CNAME";
 constexpr Registered kRegistry[] = {
-    {"cloudflare", make_cloudflare},
-    {"rfc2136", make_rfc2136},
+    {"cloudflare", kDns, make_cloudflare},
+    {"rfc2136", kDns, make_rfc2136},
 };
 
 }  // namespace
@@ -26,6 +29,13 @@ std::vector<std::string> provider_types() {
   std::vector<std::string> out;
   for (const Registered& entry : kRegistry) out.emplace_back(entry.type);
   return out;
+}
+
+std::vector<std::string> record_types(const std::string& provider_type) {
+  for (const Registered& entry : kRegistry) {
+    if (provider_type == entry.type) return split_list(entry.records);
+  }
+  return {};
 }
 
 Result<std::unique_ptr<Provider>> make_provider(const ProviderSettings& settings,

@@ -20,6 +20,20 @@ std::string dns_name(ConfigTable& table, std::string_view key) {
   return name;
 }
 
+// Other types are the provider's own: what their names and values are, it alone knows.
+bool is_dns_type(const std::string& type) {
+  return type == "A" || type == "AAAA" || type == "CNAME";
+}
+
+std::string plain_name(ConfigTable& table, std::string_view key) {
+  std::string name = table.required_text(key);
+  if (!name.empty() && !is_plain_name(name)) {
+    table.complain(key,
+                   "a name of letters, digits, \"-\", \"_\" and \".\", as the provider spells it");
+  }
+  return name;
+}
+
 const char* site_key_for(const std::string& type) {
   return type == "A" ? "address" : type == "AAAA" ? "address6" : "cname";
 }
@@ -29,6 +43,7 @@ std::string value_for(const std::string& type, const SiteSettings& site) {
 }
 
 bool fits(const std::string& type, const std::string& value) {
+  if (!is_dns_type(type)) return is_plain_name(value);
   if (type == "A") return is_ipv4(value);
   if (type == "AAAA") return is_ipv6(value);
   return is_host_name(value) && !is_ip(value);
@@ -48,7 +63,7 @@ std::vector<std::string> listed_values(ConfigTable& table, const std::string& si
       table.complain(site, fmt::format("values of type {}", type),
                      fmt::format("\"{}\" is none", value));
     }
-    value = canonical_host(value);
+    if (is_dns_type(type)) value = canonical_host(value);
   }
   std::sort(values.begin(), values.end());
   if (std::adjacent_find(values.begin(), values.end()) != values.end()) {
@@ -63,6 +78,14 @@ std::vector<std::string> listed_values(ConfigTable& table, const std::string& si
 
 void read_values(ConfigTable& table, const ServiceSettings& service, RecordSettings& record) {
   ConfigTable listed = table.table("values");
+  if (!listed.present() && !is_dns_type(record.type)) {
+    table.complain("values",
+                   fmt::format("a table [service.record.values] with each site's own, "
+                               "for type {}",
+                               record.type),
+                   "is missing");
+    return;
+  }
   for (const SiteSettings& site : service.sites) {
     if (listed.present()) {
       record.values[site.name] = listed_values(listed, site.name, record.type);
@@ -112,6 +135,13 @@ void claim(ConfigTable& table, const RecordSettings& record, const std::string& 
 
 void read_authorities(ConfigTable& table, RecordSettings& record, const MonitorReading& reading) {
   record.authorities = table.texts("authorities");
+  if (!is_dns_type(record.type)) {
+    if (!record.authorities.empty()) {
+      table.complain("authorities",
+                     fmt::format("nothing: no name server answers for type {}", record.type));
+    }
+    return;
+  }
   const auto inherited = reading.authorities.find(record.provider);
   if (record.authorities.empty() && inherited != reading.authorities.end()) {
     record.authorities = inherited->second;
@@ -131,6 +161,27 @@ bool within_zone(const std::string& name, const std::string& zone) {
   return name == zone || (name.size() > zone.size() && name.ends_with("." + zone));
 }
 
+// The types that the record's provider publishes; those of DNS while it is not known.
+std::vector<std::string> types_for(const std::string& provider, const MonitorReading& reading) {
+  for (const ProviderSettings& one : reading.config.providers) {
+    if (one.name != provider) continue;
+    std::vector<std::string> types = record_types(one.type);
+    if (!types.empty()) return types;
+  }
+  return {"A", "AAAA", "CNAME"};
+}
+
+void read_dns_place(ConfigTable& table, RecordSettings& record) {
+  record.zone = dns_name(table, "zone");
+  record.name = dns_name(table, "name");
+  if (!record.name.empty() && !record.zone.empty() && !within_zone(record.name, record.zone)) {
+    table.complain("name", fmt::format("a full name within \"{}\"", record.zone));
+  }
+  if (record.type == "CNAME" && !record.name.empty() && record.name == record.zone) {
+    table.complain("type", "A or AAAA", "a zone's own name cannot be a CNAME");
+  }
+}
+
 }  // namespace
 
 RecordSettings read_record(ConfigTable table, const ServiceSettings& service,
@@ -146,15 +197,16 @@ RecordSettings read_record(ConfigTable table, const ServiceSettings& service,
                    near.empty() ? "there is no such provider"
                                 : fmt::format("no such provider; did you mean \"{}\"?", near));
   }
-  record.zone = dns_name(table, "zone");
-  record.name = dns_name(table, "name");
-  if (!record.name.empty() && !record.zone.empty() && !within_zone(record.name, record.zone)) {
-    table.complain("name", fmt::format("a full name within \"{}\"", record.zone));
+  const std::vector<std::string> types = types_for(record.provider, reading);
+  record.type = table.one_of("type", types, types.front());
+  if (!table.has("type")) {
+    table.complain("type", fmt::format("{}", fmt::join(types, " | ")), "is missing");
   }
-  record.type = table.one_of("type", {"A", "AAAA", "CNAME"}, "A");
-  if (!table.has("type")) table.complain("type", "A | AAAA | CNAME", "is missing");
-  if (record.type == "CNAME" && !record.name.empty() && record.name == record.zone) {
-    table.complain("type", "A or AAAA", "a zone's own name cannot be a CNAME");
+  if (is_dns_type(record.type)) {
+    read_dns_place(table, record);
+  } else {
+    record.zone = plain_name(table, "zone");
+    record.name = plain_name(table, "name");
   }
   read_values(table, service, record);
   read_authorities(table, record, reading);
