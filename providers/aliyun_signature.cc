@@ -4,36 +4,20 @@
 
 #include "base/crypto.h"
 #include "base/text.h"
+#include "providers/api_call.h"
 
 namespace pointsman {
 namespace {
 
 constexpr const char* kAlgorithm = "ACS3-HMAC-SHA256";
 
-bool stays(char c) {
-  return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' ||
-         c == '_' || c == '.' || c == '~';
-}
-
 }  // namespace
-
-std::string percent_encode(std::string_view bytes) {
-  std::string out;
-  for (const char c : bytes) {
-    if (stays(c)) {
-      out.push_back(c);
-    } else {
-      out += fmt::format("%{:02X}", static_cast<unsigned char>(c));
-    }
-  }
-  return out;
-}
 
 std::string canonical_query(const AliyunFields& parameters) {
   std::string out;
   for (const auto& [name, value] : parameters) {
     if (!out.empty()) out.push_back('&');
-    out += percent_encode(name) + "=" + percent_encode(value);
+    out += percent_encoded(name) + "=" + percent_encoded(value);
   }
   return out;
 }
@@ -47,9 +31,9 @@ AliyunSignature sign_aliyun(const AliyunToSign& request, const std::string& key_
     names += (names.empty() ? "" : ";") + name;
   }
   AliyunSignature out;
-  out.canonical_request = fmt::format("{}\n{}\n{}\n{}\n{}\n{}", request.method, request.path,
-                                      canonical_query(request.query), headers, names,
-                                      hex(digest(Hash::kSha256, request.body)));
+  out.canonical_request =
+      fmt::format("{}\n{}\n{}\n{}\n{}\n{}", request.method, request.path, request.query, headers,
+                  names, hex(digest(Hash::kSha256, request.body)));
   out.string_to_sign =
       fmt::format("{}\n{}", kAlgorithm, hex(digest(Hash::kSha256, out.canonical_request)));
   out.signature = hex(hmac(Hash::kSha256, key_secret, out.string_to_sign));

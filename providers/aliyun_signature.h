@@ -12,15 +12,13 @@ namespace pointsman {
 // Parameters or headers by name; a map keeps them in byte order, in which they are signed.
 using AliyunFields = std::map<std::string, std::string>;
 
-// RFC 3986: only letters, digits and - _ . ~ stay as they are.
-std::string percent_encode(std::string_view bytes);
 // "name=value&name=value", both encoded. An empty value keeps its "=".
 std::string canonical_query(const AliyunFields& parameters);
 
 struct AliyunToSign {
   std::string method = "POST";
   std::string path = "/";
-  AliyunFields query{};
+  std::string query{};     // As canonical_query() makes it.
   AliyunFields headers{};  // Names in lower case; every one is signed.
   std::string body{};
 };

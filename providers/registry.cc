@@ -2,6 +2,7 @@
 #include <fmt/ranges.h>
 
 #include "base/log.h"
+#include "providers/aliyun.h"
 #include "providers/cloudflare.h"
 #include "providers/provider.h"
 #include "providers/rfc2136.h"
@@ -19,6 +20,7 @@ struct Registered {
 // Sorted. A new provider is one line here, its own files, and the conformance suite.
 constexpr const char* kDns = "A, AAAA, CNAME";
 constexpr Registered kRegistry[] = {
+    {"aliyun", kDns, make_aliyun},
     {"cloudflare", kDns, make_cloudflare},
     {"rfc2136", kDns, make_rfc2136},
 };

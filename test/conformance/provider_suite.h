@@ -20,6 +20,18 @@ class ProviderBench {
   virtual RecordSet get(const RecordKey& key) = 0;
   // A number that grows with every change of the account (a zone's serial).
   virtual long changes() = 0;
+
+  // What is different where no zone is changed. A case without a subject there says so.
+
+  // The types of record that the provider publishes, the one for most cases first.
+  virtual std::vector<std::string> types() { return {"A", "AAAA", "CNAME"}; }
+  // What stands there for this address; must keep the order of addresses. For "2001:db8::1",
+  // something that cannot stand in a set of the first type.
+  virtual std::string value(const std::string& address) { return address; }
+  // Whether there is room for this mark.
+  virtual bool keeps(const std::string& /*mark*/) { return true; }
+  virtual bool has_ttl() { return true; }
+  virtual bool folds_case() { return true; }  // Of names.
 };
 
 // Runs every case as doctest subcases' assertions; call within a TEST_CASE.

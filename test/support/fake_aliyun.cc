@@ -74,11 +74,6 @@ void split_pairs(const std::string& text, std::map<std::string, std::string>& in
   }
 }
 
-std::string header(const BluntRequest& request, const std::string& name) {
-  const auto found = request.headers.find(name);
-  return found == request.headers.end() ? "" : found->second;
-}
-
 std::string part(const std::string& text, const std::string& from, const std::string& to) {
   const auto at = text.find(from);
   if (at == std::string::npos) return "";
@@ -88,7 +83,7 @@ std::string part(const std::string& text, const std::string& from, const std::st
 }
 
 // The signature that `request` should carry, from the wire alone.
-std::string expected_signature(const BluntRequest& request, const std::string& secret) {
+std::string expected_signature(const FakeRequest& request, const std::string& secret) {
   const auto mark = request.target.find('?');
   std::map<std::string, std::string> query;
   if (mark != std::string::npos) split_pairs(request.target.substr(mark + 1), query);
@@ -97,11 +92,11 @@ std::string expected_signature(const BluntRequest& request, const std::string& s
     canonical += (at == query.begin() ? "" : "&") + encoded(at->first) + "=" + encoded(at->second);
   }
   canonical += "\n";
-  const std::string names = part(header(request, "authorization"), "SignedHeaders=", ",");
+  const std::string names = part(request.header("authorization"), "SignedHeaders=", ",");
   for (std::size_t at = 0; at <= names.size();) {
     const auto stop = std::min(names.find(';', at), names.size());
     const std::string name = names.substr(at, stop - at);
-    canonical += name + ":" + header(request, name) + "\n";
+    canonical += name + ":" + request.header(name) + "\n";
     at = stop + 1;
   }
   canonical += "\n" + names + "\n" + sha256(request.body);
@@ -109,9 +104,9 @@ std::string expected_signature(const BluntRequest& request, const std::string& s
 }
 
 // Every header that must be signed is; nullopt, or the one that is not.
-std::optional<std::string> unsigned_header(const BluntRequest& request) {
+std::optional<std::string> unsigned_header(const FakeRequest& request) {
   const std::string names =
-      ";" + part(header(request, "authorization"), "SignedHeaders=", ",") + ";";
+      ";" + part(request.header("authorization"), "SignedHeaders=", ",") + ";";
   for (const auto& [name, value] : request.headers) {
     const bool must = name == "host" || name.starts_with("x-acs-") ||
                       (name == "content-type" && !request.body.empty());
@@ -131,14 +126,13 @@ std::string date_header(long at) {
   const std::time_t time = at;
   std::tm parts{};
   gmtime_r(&time, &parts);
-  std::strftime(out, sizeof out, "date: %a, %d %b %Y %H:%M:%S GMT\r\n", &parts);
+  std::strftime(out, sizeof out, "%a, %d %b %Y %H:%M:%S GMT", &parts);
   return out;
 }
 
 }  // namespace
 
-FakeAliyun::FakeAliyun(int port)
-    : http_([this](const BluntRequest& request) { return answer(request); }, port) {}
+FakeAliyun::FakeAliyun() : http_([this](const FakeRequest& request) { return answer(request); }) {}
 
 void FakeAliyun::between(Between between) {
   const std::lock_guard lock(mutex_);
@@ -168,46 +162,44 @@ int FakeAliyun::count(const std::string& action) const {
 }
 
 FakeReply FakeAliyun::error(int status, const std::string& code, const std::string& message) {
-  return {status,
-          Json::object({{"RequestId", "0B7AD377-7E86-44A8-B9A8-53E8666E72FE"},
-                        {"HostId", "127.0.0.1"},
-                        {"Code", code},
-                        {"Message", message}})
-              .dump(),
-          "content-type: application/json\r\n"};
+  return {status, Json::object({{"RequestId", "0B7AD377-7E86-44A8-B9A8-53E8666E72FE"},
+                                {"HostId", "127.0.0.1"},
+                                {"Code", code},
+                                {"Message", message}})
+                      .dump()};
 }
 
-std::optional<std::string> FakeAliyun::answer(const BluntRequest& request) {
+FakeReply FakeAliyun::answer(const FakeRequest& request) {
   FakeCall call;
   Between between;
-  FakeReply reply;
+  std::optional<FakeReply> reply;
   long now = 0;
   {
     const std::lock_guard lock(mutex_);
     now = static_cast<long>(std::time(nullptr)) + world_.clock_ahead_s;
-    const auto refused = refuse(request, call);
-    if (refused) {
-      refusals_.push_back(refused->body);
-      return BluntHttp::answer(refused->status, refused->headers + date_header(now), refused->body);
+    reply = refuse(request, call);
+    if (reply) {
+      refusals_.push_back(reply->body);
+    } else {
+      calls_.push_back(call);
+      between = between_;
     }
-    calls_.push_back(call);
-    between = between_;
   }
-  const auto serving = [&] {
+  const auto serving = [this, call] {
     const std::lock_guard lock(mutex_);
     return serve(call);
   };
-  reply = between ? between(call, serving) : serving();
-  if (reply.cut) return std::nullopt;
-  return BluntHttp::answer(reply.status, reply.headers + date_header(now), reply.body);
+  if (!reply) reply = between ? between(call, serving) : serving();
+  reply->headers.emplace_back("Date", date_header(now));
+  return *std::move(reply);
 }
 
-std::optional<FakeReply> FakeAliyun::refuse(const BluntRequest& request, FakeCall& call) {
-  const std::string authorization = header(request, "authorization");
-  call.action = header(request, "x-acs-action");
+std::optional<FakeReply> FakeAliyun::refuse(const FakeRequest& request, FakeCall& call) {
+  const std::string authorization = request.header("authorization");
+  call.action = request.header("x-acs-action");
   const auto mark = request.target.find('?');
   if (mark != std::string::npos) split_pairs(request.target.substr(mark + 1), call.parameters);
-  if (header(request, "content-type") == "application/x-www-form-urlencoded") {
+  if (request.header("content-type") == "application/x-www-form-urlencoded") {
     split_pairs(request.body, call.parameters);
   }
   const auto key = world_.keys.find(part(authorization, "Credential=", ","));
@@ -215,7 +207,7 @@ std::optional<FakeReply> FakeAliyun::refuse(const BluntRequest& request, FakeCal
     return error(404, "InvalidAccessKeyId.NotFound", "Specified access key is not found.");
   }
   if (!authorization.starts_with("ACS3-HMAC-SHA256 ") ||
-      header(request, "x-acs-content-sha256") != sha256(request.body) ||
+      request.header("x-acs-content-sha256") != sha256(request.body) ||
       part(authorization, "Signature=", "") != expected_signature(request, key->second.secret)) {
     return error(400, "SignatureDoesNotMatch", "Specified signature is not matched.");
   }
@@ -223,21 +215,21 @@ std::optional<FakeReply> FakeAliyun::refuse(const BluntRequest& request, FakeCal
     return error(400, "IncompleteSignature", *name + " is not signed");
   }
   const long now = static_cast<long>(std::time(nullptr)) + world_.clock_ahead_s;
-  const long then = seconds_of(header(request, "x-acs-date"));
+  const long then = seconds_of(request.header("x-acs-date"));
   if (then < 0) return error(400, "InvalidTimeStamp.Format", "Specified time stamp is no time.");
   if (std::labs(now - then) > 900) {
     return error(400, "InvalidTimeStamp.Expired", "Specified time stamp or date is expired.");
   }
-  if (!nonces_.insert(header(request, "x-acs-signature-nonce")).second) {
+  if (!nonces_.insert(request.header("x-acs-signature-nonce")).second) {
     return error(400, "SignatureNonceUsed", "Specified signature nonce was used already.");
   }
-  if (header(request, "x-acs-security-token") != key->second.token) {
+  if (request.header("x-acs-security-token") != key->second.token) {
     return error(403, "InvalidSecurityToken.Expired", "Specified SecurityToken is expired.");
   }
   if (key->second.denied.count(call.action) != 0) {
     return error(403, "Forbidden.RAM", "User not authorized to operate on the resource.");
   }
-  const std::string version = header(request, "x-acs-version");
+  const std::string version = request.header("x-acs-version");
   const bool balances = call.action.find("Backend") != std::string::npos ||
                         call.action.find("LoadBalancer") != std::string::npos ||
                         call.action == "DescribeHealthStatus";
@@ -248,18 +240,10 @@ std::optional<FakeReply> FakeAliyun::refuse(const BluntRequest& request, FakeCal
 }
 
 FakeReply FakeAliyun::serve(const FakeCall& call) {
-  FakeReply reply;
-  if (call.action == "DescribeSubDomainRecords") {
-    reply = describe(call);
-  } else if (call.action == "DescribeDomainInfo") {
-    reply = describe_domain(call);
-  } else if (call.action.find("DomainRecord") != std::string::npos) {
-    reply = write(call);
-  } else {
-    reply = balance(call);
-  }
-  if (reply.headers.empty()) reply.headers = "content-type: application/json\r\n";
-  return reply;
+  if (call.action == "DescribeSubDomainRecords") return describe(call);
+  if (call.action == "DescribeDomainInfo") return describe_domain(call);
+  if (call.action.find("DomainRecord") != std::string::npos) return write(call);
+  return balance(call);
 }
 
 }  // namespace pointsman

@@ -4,25 +4,19 @@
 #include <functional>
 #include <map>
 #include <mutex>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
 
 #include "base/json.h"
-#include "test/support/blunt_http.h"
+#include "test/support/fake_http.h"
 
 // Aliyun on loopback: alidns 2015-01-09 and slb 2014-05-15 as far as we use them, with the vendor's
 // traps (an update that leaves TTL or line out resets them, one that changes nothing is an error).
 // Checks signature V3 by a canonicalisation of its own from what arrived on the wire.
 
 namespace pointsman {
-
-struct FakeReply {
-  int status = 200;
-  std::string body{};
-  std::string headers{};  // Further lines, each with its CR LF.
-  bool cut = false;       // Reset the connection instead.
-};
 
 struct FakeCall {
   std::string action;
@@ -88,10 +82,11 @@ class FakeAliyun {
     long next_id = 9'999'985;
   };
 
-  explicit FakeAliyun(int port = 0);
+  FakeAliyun();
 
-  std::string endpoint() const { return "http://127.0.0.1:" + std::to_string(http_.port()); }
-  int port() const { return http_.port(); }
+  std::string endpoint() const { return http_.url(); }
+  // Nobody listens any more.
+  void end() { http_.end(); }
 
   // Reads or spoils what the account holds, while no call is being served.
   template <typename Change>
@@ -111,9 +106,9 @@ class FakeAliyun {
   static FakeReply error(int status, const std::string& code, const std::string& message);
 
  private:
-  std::optional<std::string> answer(const BluntRequest& request);
+  FakeReply answer(const FakeRequest& request);
   FakeReply serve(const FakeCall& call);
-  std::optional<FakeReply> refuse(const BluntRequest& request, FakeCall& call);
+  std::optional<FakeReply> refuse(const FakeRequest& request, FakeCall& call);
   FakeReply describe(const FakeCall& call);
   FakeReply describe_domain(const FakeCall& call);
   FakeReply write(const FakeCall& call);
@@ -129,7 +124,7 @@ class FakeAliyun {
   std::vector<std::string> refusals_;
   std::set<std::string> nonces_;
   std::atomic<long> changes_{0};
-  BluntHttp http_;  // Last: its thread uses all of the above.
+  FakeHttp http_;  // Last: its thread uses all of the above.
 };
 
 }  // namespace pointsman

@@ -1,0 +1,215 @@
+#include "providers/aliyun_api.h"
+
+#include <fmt/format.h>
+
+#include <array>
+
+#include "base/address.h"
+#include "base/crypto.h"
+#include "base/text.h"
+
+namespace pointsman {
+namespace {
+
+struct Known {
+  std::string_view prefix;  // Of the vendor's code; the first that fits counts.
+  ErrorCode code;
+  AliyunNext next;
+  std::string_view hint;
+};
+
+using enum ErrorCode;
+
+constexpr std::array<Known, 30> kKnown{{
+    {"DomainRecordDuplicate", kConflict, AliyunNext::kReadAgain, ""},
+    {"DomainRecordConflict", kConflict, AliyunNext::kStop, "another record stands in the way"},
+    {"DomainRecordNotBelongToUser", kNotFound, AliyunNext::kReadAgain, ""},
+    {"InvalidRecordId", kNotFound, AliyunNext::kReadAgain, ""},
+    {"DomainRecordLocked", kRefused, AliyunNext::kStop, "unlock the record in the console"},
+    {"LastOperationNotFinished", kUnavailable, AliyunNext::kWait, ""},
+    {"QuotaExceeded.TTL", kRefused, AliyunNext::kRaiseTtl,
+     "the edition of the zone allows no such TTL"},
+    {"SubDomainInvalid.TTL", kRefused, AliyunNext::kRaiseTtl,
+     "the edition of the zone allows no such TTL"},
+    {"InvalidDomainName", kNotFound, AliyunNext::kStop, "the zone is not in this account"},
+    {"IncorrectDomainUser", kNotFound, AliyunNext::kStop, "the zone is not in this account"},
+    {"DomainNotFound", kNotFound, AliyunNext::kStop, "the zone is not in this account"},
+    {"InvalidLoadBalancerId", kNotFound, AliyunNext::kStop,
+     "no such load balancer in this region and account"},
+    {"InvalidAccessKeyId", kRefused, AliyunNext::kStop, "check access_key_id"},
+    {"SignatureDoesNotMatch", kRefused, AliyunNext::kStop, "check access_key_secret"},
+    {"IncompleteSignature", kRefused, AliyunNext::kStop, ""},
+    {"InvalidTimeStamp", kRefused, AliyunNext::kStop, "mend the clock of this host"},
+    {"SignatureNonceUsed", kUnavailable, AliyunNext::kReadAgain, ""},
+    {"InvalidSecurityToken", kRefused, AliyunNext::kStop,
+     "put fresh STS credentials into the credentials file and reload"},
+    {"Forbidden.RAM", kRefused, AliyunNext::kStop, "the RAM policy does not allow this action"},
+    {"NoPermission", kRefused, AliyunNext::kStop, "the RAM policy does not allow this action"},
+    {"OperationDomain.NoPermission", kRefused, AliyunNext::kStop,
+     "the RAM policy does not allow this action"},
+    {"Forbidden", kRefused, AliyunNext::kStop, ""},
+    {"DomainForbidden", kRefused, AliyunNext::kStop, "the zone is blocked"},
+    {"DomainExpiredDNSForbidden", kRefused, AliyunNext::kStop, "the zone is blocked"},
+    {"ServiceIsConfiguring", kUnavailable, AliyunNext::kWait, ""},
+    {"OperationFailed", kUnavailable, AliyunNext::kWait, ""},
+    {"LoadBalancerStatusNotSupport", kUnavailable, AliyunNext::kWait, ""},
+    {"ServiceUnavailable", kTimeout, AliyunNext::kWait, ""},
+    {"InternalError", kTimeout, AliyunNext::kWait, ""},
+    {"UnKnownError", kTimeout, AliyunNext::kWait, ""},
+}};
+
+const Known* known(std::string_view code) {
+  for (const Known& one : kKnown) {
+    if (code.starts_with(one.prefix)) return &one;
+  }
+  return nullptr;
+}
+
+// Some gateways write the members in lower case.
+std::string member(const Json& body, std::string_view name) {
+  const std::string upper = body.string_or(name);
+  return upper.empty() ? body.string_or(lowered(name)) : upper;
+}
+
+bool is_throttled(const ApiAnswer& answer) {
+  return !answer.well() && member(answer.body, "Code").find("Throttling") != std::string::npos;
+}
+
+std::string host_of(const std::string& endpoint) {
+  const auto url = url_parts_from(endpoint);
+  if (!url) return "";
+  const std::string host =
+      url->host.find(':') == std::string::npos ? url->host : "[" + url->host + "]";
+  return url->port == 0 ? host : fmt::format("{}:{}", host, url->port);
+}
+
+std::string date_text(WallTime wall) {
+  return format_wall(wall).substr(0, std::string_view("2026-11-22T03:04:05").size()) + "Z";
+}
+
+std::vector<std::string> with_secrets(const AliyunKeys& keys) {
+  std::vector<std::string> out{keys.secret};
+  if (!keys.token.empty()) out.push_back(keys.token);
+  return out;
+}
+
+ApiSettings masking(ApiSettings settings, const AliyunKeys& keys) {
+  for (std::string& secret : with_secrets(keys)) settings.secrets.push_back(std::move(secret));
+  return settings;
+}
+
+}  // namespace
+
+AliyunKeys read_aliyun_keys(SettingsReader& reader) {
+  constexpr const char* kText = "what the RAM console shows";
+  AliyunKeys keys{reader.required_credential("access_key_id", kText),
+                  reader.required_credential("access_key_secret", kText),
+                  reader.credential("security_token")};
+  const auto sound = [](const std::string& text) {
+    for (const char c : text) {
+      if (c <= ' ' || c > '~') return false;
+    }
+    return true;
+  };
+  constexpr const char* kPlain = "printable characters without spaces";
+  if (!sound(keys.id)) reader.complain_credential("access_key_id", kPlain);
+  if (!sound(keys.secret)) reader.complain_credential("access_key_secret", kPlain);
+  if (!sound(keys.token)) reader.complain_credential("security_token", kPlain);
+  if (keys.id.starts_with("STS.") && keys.token.empty()) {
+    reader.complain_credential("security_token", "the token that belongs to an id of STS");
+  }
+  return keys;
+}
+
+AliyunApi::AliyunApi(ApiSettings settings, AliyunKeys keys, std::string version, ApiOutside outside)
+    : keys_(std::move(keys)),
+      version_(std::move(version)),
+      clock_(outside.clock),
+      host_(host_of(settings.endpoint)),
+      caller_(masking(std::move(settings), keys_),
+              {[this](HttpRequest& request) { sign(request); }, is_throttled}, std::move(outside)) {
+}
+
+ApiRequest AliyunApi::request_of(const AliyunRequest& request) const {
+  ApiRequest out;
+  out.method = "POST";
+  out.target = "/?" + canonical_query(request.parameters);
+  if (request.parameters.empty()) out.target = "/";
+  out.headers = {{"host", host_}, {"x-acs-action", request.action}, {"x-acs-version", version_}};
+  out.writes = request.writes;
+  out.of_move = request.of_move;
+  return out;
+}
+
+void AliyunApi::sign(HttpRequest& request) const {
+  AliyunToSign signing;
+  signing.method = request.method;
+  signing.body = request.body;
+  const auto mark = request.url.find('?');
+  AliyunFields headers{{"x-acs-date", date_text(clock_.wall())},
+                       {"x-acs-signature-nonce", random_id() + random_id()},
+                       {"x-acs-content-sha256", hex(digest(Hash::kSha256, request.body))}};
+  if (!keys_.token.empty()) {
+    headers["x-acs-accesskey-id"] = keys_.id;
+    headers["x-acs-security-token"] = keys_.token;
+  }
+  for (const auto& [name, value] : headers) request.headers.emplace_back(name, value);
+  for (const auto& [name, value] : request.headers) {
+    if (name == "host" || name.starts_with("x-acs-")) signing.headers[name] = value;
+  }
+  if (mark != std::string::npos) signing.query = request.url.substr(mark + 1);
+  const auto path = request.url.find('/', request.url.find("://") + 3);
+  signing.path = request.url.substr(path, mark - path);
+  request.headers.emplace_back("authorization",
+                               sign_aliyun(signing, keys_.id, keys_.secret).authorization);
+}
+
+Error AliyunApi::failed(Error error, std::string code, AliyunNext next) {
+  failure_ = {error, std::move(code), next};
+  return error;
+}
+
+Error AliyunApi::judge(const AliyunRequest& request, const ApiAnswer& answer) {
+  const std::string code = member(answer.body, "Code");
+  const std::string text =
+      fmt::format("{} answers {} {}: {} (request {})", request.action, answer.status,
+                  code.empty() ? "without a code" : code, member(answer.body, "Message"),
+                  member(answer.body, "RequestId"));
+  const Known* meaning = known(code);
+  if (meaning == nullptr) {
+    if (answer.well() || answer.status >= 500) {
+      return failed(caller_.error(kTimeout, text), code, AliyunNext::kWait);
+    }
+    return failed(caller_.status_error(answer.status, text), code, AliyunNext::kStop);
+  }
+  std::string hint(meaning->hint);
+  const std::string skew = caller_.skew_text();
+  if (code.starts_with("InvalidTimeStamp") && !skew.empty()) hint += ": " + skew;
+  return failed(caller_.error(meaning->code, hint.empty() ? text : text + "; " + hint), code,
+                meaning->next);
+}
+
+Result<Json> AliyunApi::call(const AliyunRequest& request, Instant deadline) {
+  auto answer = caller_.call(request_of(request), deadline);
+  if (!answer.ok()) {
+    const ErrorCode code = answer.error().code;
+    const AliyunNext next = code == kTimeout       ? AliyunNext::kReadAgain
+                            : code == kUnavailable ? AliyunNext::kWait
+                                                   : AliyunNext::kStop;
+    return failed(answer.error(), "", next);
+  }
+  // A success carries no code; one that does is none, whatever its status says.
+  if (!answer->well() || !member(answer->body, "Code").empty()) return judge(request, *answer);
+  return std::move(answer->body);
+}
+
+std::string AliyunApi::render(const AliyunRequest& request) const {
+  std::string out = caller_.render(request_of(request));
+  constexpr std::string_view kSignature = ",Signature=";
+  const auto at = out.find(kSignature);
+  if (at == std::string::npos) return out;
+  const auto begin = at + kSignature.size();
+  return out.replace(begin, out.find('\n', begin) - begin, "***");
+}
+
+}  // namespace pointsman

@@ -1,0 +1,183 @@
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+
+#include "base/dns_transport.h"
+#include "base/log.h"
+#include "base/resolve.h"
+#include "base/text.h"
+#include "providers/aliyun.h"
+#include "providers/aliyun_mark.h"
+
+// What the Aliyun provider asks before the night it is needed, and how it is made.
+
+namespace pointsman {
+namespace {
+
+constexpr std::size_t kServersMost = 16;
+constexpr const char* kNoRecord = "0";  // No record has this id.
+constexpr const char* kUsualMark =
+    "pointsman service=service epoch=10 reign=0123456789abcdef site=site";
+
+void add(std::vector<std::string>& to, const std::string& what) {
+  if (std::find(to.begin(), to.end(), what) == to.end()) to.push_back(what);
+}
+
+std::optional<std::chrono::seconds> seconds_at(const Json& object, std::string_view key) {
+  const Json* found = object.find(key);
+  if (found == nullptr) return std::nullopt;
+  const std::string text = found->is_string() ? found->as_string()
+                           : found->is_int()  ? found->dump()
+                                              : "";
+  const auto parsed = parse_duration(text + "s");
+  if (!parsed) return std::nullopt;
+  return std::chrono::duration_cast<std::chrono::seconds>(*parsed);
+}
+
+// Neither answers nobody nor refuses to move, or why it will not do.
+Result<void> judge_records(const RecordKey& key, const std::vector<AliyunRecord>& records) {
+  for (const AliyunRecord& record : records) {
+    const char* why = !record.enabled ? "is disabled: enable or delete it"
+                      : record.locked ? "is locked: unlock it in the console"
+                                      : nullptr;
+    if (why != nullptr) {
+      return Error{ErrorCode::kRefused,
+                   fmt::format("{}: {} {}", to_text(key), to_text(record), why)};
+    }
+  }
+  return {};
+}
+
+std::string lines_text(const std::vector<AliyunRecord>& records) {
+  std::vector<std::string> lines;
+  for (const AliyunRecord& record : records) add(lines, record.line);
+  return printable(fmt::format("{}", fmt::join(lines, ", ")));
+}
+
+}  // namespace
+
+Result<AliyunProvider::Zone> AliyunProvider::describe_zone(const std::string& zone,
+                                                           Instant deadline) {
+  const auto answer =
+      api_.call({.action = "DescribeDomainInfo",
+                 .parameters = {{"DomainName", lowered(zone)}, {"NeedDetailAttributes", "true"}}},
+                deadline);
+  if (!answer.ok()) return answer.error();
+  if (const auto floor = seconds_at(*answer, "MinTtl")) {
+    floors_[lowered(zone)] = std::max(*floor, std::chrono::seconds(1));
+  }
+  Zone out;
+  out.edition = answer->string_or("VersionName", answer->string_or("VersionCode", "?"));
+  const Json* servers = answer->find("DnsServers");
+  if (servers == nullptr) return out;
+  for (const Json& name : servers->array_or_empty("DnsServer")) {
+    if (name.is_string() && out.servers.size() < kServersMost) add(out.servers, name.as_string());
+  }
+  return out;
+}
+
+Result<std::string> AliyunProvider::try_right(const std::string& action, const AliyunRecord& record,
+                                              Instant deadline) {
+  AliyunRequest trial{.action = action, .parameters = {{"RecordId", kNoRecord}}, .writes = true};
+  if (action == "UpdateDomainRecordRemark") {
+    trial.parameters["Remark"] = record.remark;
+  } else {
+    trial.parameters["RR"] = record.rr;
+    trial.parameters["Type"] = record.type;
+    trial.parameters["Value"] = record.value;
+    trial.parameters["Line"] = record.line;
+    trial.parameters["TTL"] = std::to_string(record.ttl.count());
+  }
+  const auto done = api_.call(trial, deadline);
+  if (done.ok()) {
+    return api_.caller().error(ErrorCode::kInternal,
+                               action + " of a record that does not exist was called a success");
+  }
+  const AliyunFailure& failure = api_.failure();
+  if (failure.error.code == ErrorCode::kRefused) return failure.error;
+  if (failure.error.code == ErrorCode::kNotFound) return action + " is allowed";
+  return fmt::format("whether {} is allowed is not known ({})", action,
+                     failure.code.empty() ? to_string(failure.error.code) : failure.code);
+}
+
+Result<std::string> AliyunProvider::preflight(const RecordKey& key, Duration within) {
+  const auto checked = check_key(key);
+  if (!checked.ok()) return checked.error();
+  const Instant deadline = api_.caller().now() + within;
+  const auto zone = describe_zone(checked->zone.text(), deadline);
+  if (!zone.ok()) return zone.error();
+  const auto live = fetch(key, deadline, false);
+  if (!live.ok()) return live.error();
+  if (live->records.empty()) {
+    return api_.caller().error(ErrorCode::kNotFound, to_text(key) + " does not exist");
+  }
+  const auto sound = judge_records(key, live->records);
+  if (!sound.ok()) return api_.caller().error(sound.error().code, sound.error().message);
+  const AliyunRecord& first = live->records.front();
+  const auto update = try_right("UpdateDomainRecord", first, deadline);
+  if (!update.ok()) return update.error();
+  const auto remark = try_right("UpdateDomainRecordRemark", first, deadline);
+
+  std::string out = fmt::format(
+      "zone {} ({}), lowest TTL {} s; {} is {} with TTL {} s on line {}; {}; {}; name servers: {}",
+      checked->zone.text(), printable(zone->edition), floor_of(key.zone).count(), to_text(key),
+      to_text(live->set.values), live->set.ttl.count(), lines_text(live->records), *update,
+      remark.ok() ? *remark : "no mark is kept: " + remark.error().message, to_text(zone->servers));
+  if (!make_remark({read_remark(first.remark).words, kUsualMark})) {
+    out += fmt::format("; the remark of {} leaves too little room for a mark", to_text(first));
+  }
+  if (!mark_problem_.empty()) out += "; the last mark was not written: " + mark_problem_;
+  const std::string skew = api_.caller().skew_text();
+  return skew.empty() ? out : out + "; " + skew;
+}
+
+Result<std::vector<std::string>> AliyunProvider::authorities(const RecordKey& key,
+                                                             Duration within) {
+  if (!settings_.authorities.empty()) return settings_.authorities;
+  const auto checked = check_key(key);
+  if (!checked.ok()) return checked.error();
+  const Instant deadline = api_.caller().now() + within;
+  const auto zone = describe_zone(checked->zone.text(), deadline);
+  if (!zone.ok()) return zone.error();
+  std::vector<std::string> out;
+  for (const std::string& name : zone->servers) {
+    const Duration left = deadline - api_.caller().now();
+    const auto addresses = resolve_host(name, std::max(left / 2, Duration(0)));
+    // Named all the same: asking it says that it has no address.
+    if (!addresses.ok() || addresses->empty()) {
+      add(out, name + ":53");
+      continue;
+    }
+    for (const std::string& ip : *addresses) add(out, DnsEndpoint{ip, 53}.text());
+  }
+  if (out.empty()) {
+    return api_.caller().error(ErrorCode::kNotFound,
+                               "the zone's name servers are not told; set `authorities`");
+  }
+  std::sort(out.begin(), out.end());
+  return out;
+}
+
+Result<std::unique_ptr<Provider>> make_aliyun(const ProviderSettings& settings,
+                                              const Clock& clock) {
+  SettingsReader reader(settings);
+  reader.only({"type", "endpoint", "timeout", "ca_file", "authorities"},
+              {"access_key_id", "access_key_secret", "security_token"});
+  AliyunSettings out;
+  out.api = read_api_settings(reader, settings, "https://alidns.aliyuncs.com");
+  out.keys = read_aliyun_keys(reader);
+  for (const std::string& text : split_list(reader.option("authorities"))) {
+    const auto endpoint = parse_endpoint(text);
+    if (!endpoint.ok()) {
+      reader.complain_option("authorities", "addresses with ports: \"192.0.2.53:53\"");
+      break;
+    }
+    out.authorities.push_back(endpoint->text());
+  }
+  RETURN_IF_ERROR(reader.finish());
+  return std::unique_ptr<Provider>(
+      std::make_unique<AliyunProvider>(std::move(out), ApiOutside::real(clock)));
+}
+
+}  // namespace pointsman

@@ -1,0 +1,176 @@
+#include "test/unit/providers/aliyun_scene.h"
+
+#include <doctest/doctest.h>
+
+// What a pre-flight finds before the night it matters.
+
+using namespace pointsman;
+
+namespace {
+
+constexpr Duration kWithin = 5s;
+
+bool has(const std::string& text, std::string_view part) {
+  return text.find(part) != std::string::npos;
+}
+
+struct Ready : AliyunScene {
+  std::string id = put_record(fake, fake_record("api", "192.0.2.10"));
+
+  Error refused() {
+    const auto text = provider->preflight(key, kWithin);
+    REQUIRE_FALSE(text.ok());
+    CHECK_EQ(fake.changes(), 0);
+    return text.error();
+  }
+  void change_key(const std::function<void(FakeKey&)>& change) {
+    fake.with([&](FakeAliyun::World& world) { change(world.keys["testid"]); });
+  }
+};
+
+}  // namespace
+
+TEST_CASE("aliyun: a sound account is told in one sentence") {
+  Ready scene;
+  scene.fake.with([](FakeAliyun::World& world) { world.min_ttl = 60; });
+  put_record(scene.fake, fake_record("api", "192.0.2.10", "telecom"));
+  const auto text = scene.provider->preflight(scene.key, kWithin);
+  REQUIRE(text.ok());
+  CHECK_EQ(*text,
+           "zone example.test (Enterprise Standard), lowest TTL 60 s; api.example.test A is "
+           "192.0.2.10 with TTL 60 s on line default, telecom; UpdateDomainRecord is allowed; "
+           "UpdateDomainRecordRemark is allowed; name servers: 127.0.0.1");
+  CHECK_EQ(scene.provider->limits().ttl_min.count(), 60);
+  CHECK_FALSE(scene.provider->limits().compare_and_set);
+  CHECK_EQ(scene.fake.changes(), 0);
+}
+
+TEST_CASE("aliyun: the floor of the edition is told before it is needed") {
+  Ready scene;
+  scene.fake.with([](FakeAliyun::World& world) { world.min_ttl = 600; });
+  const auto text = scene.provider->preflight(scene.key, kWithin);
+  REQUIRE(text.ok());
+  CHECK(has(*text, "lowest TTL 600 s"));
+  CHECK_EQ(scene.provider->limits().ttl_min.count(), 600);
+}
+
+TEST_CASE("aliyun: credentials that do not hold are refused with what to do, and never shown") {
+  Ready scene;
+  scene.change_key([](FakeKey& key) { key.secret = "another"; });
+  Error error = scene.refused();
+  CHECK_EQ(error.code, ErrorCode::kRefused);
+  CHECK(has(error.message, "SignatureDoesNotMatch"));
+  CHECK(has(error.message, "check access_key_secret"));
+  CHECK_FALSE(has(error.message, "testsecret"));
+  scene.fake.with([](FakeAliyun::World& world) { world.keys.clear(); });
+  error = scene.refused();
+  CHECK_EQ(error.code, ErrorCode::kRefused);
+  CHECK(has(error.message, "InvalidAccessKeyId.NotFound"));
+}
+
+TEST_CASE("aliyun: an STS token that has expired asks for fresh ones") {
+  Ready scene;
+  scene.change_key([](FakeKey& key) { key.token = "a newer token"; });
+  const Error error = scene.refused();
+  CHECK_EQ(error.code, ErrorCode::kRefused);
+  CHECK(has(error.message, "InvalidSecurityToken.Expired"));
+  CHECK(has(error.message, "fresh STS credentials"));
+}
+
+TEST_CASE("aliyun: rights that lack are found without writing") {
+  for (const char* action :
+       {"DescribeDomainInfo", "DescribeSubDomainRecords", "UpdateDomainRecord"}) {
+    Ready scene;
+    scene.change_key([&](FakeKey& key) { key.denied = {action}; });
+    const Error error = scene.refused();
+    CHECK_EQ(error.code, ErrorCode::kRefused);
+    CHECK(has(error.message, std::string(action) + " answers 403 Forbidden.RAM"));
+    CHECK(has(error.message, "the RAM policy does not allow this action"));
+  }
+}
+
+TEST_CASE("aliyun: a zone of another account and a record that is not there are not found") {
+  Ready scene;
+  scene.fake.with([](FakeAliyun::World& world) { world.domains = {"example.net"}; });
+  CHECK_EQ(scene.refused().code, ErrorCode::kNotFound);
+  scene.fake.with([](FakeAliyun::World& world) {
+    world.domains = {"example.test"};
+    world.records.clear();
+  });
+  CHECK_EQ(scene.refused().code, ErrorCode::kNotFound);
+}
+
+TEST_CASE("aliyun: records that would not move are named") {
+  Ready scene;
+  const auto with_record = [&](const std::function<void(FakeRecord&)>& change) {
+    scene.fake.with([&](FakeAliyun::World& world) {
+      world.records.resize(1);
+      world.records.front().status = "ENABLE";
+      world.records.front().locked = false;
+      FakeRecord second = fake_record("api", "192.0.2.11");
+      second.id = "77";
+      change(second);
+      world.records.push_back(second);
+    });
+    return scene.refused();
+  };
+  CHECK(has(with_record([](FakeRecord& r) { r.status = "Disable"; }).message,
+            "record 77 (192.0.2.11, line default) is disabled"));
+  CHECK(has(with_record([](FakeRecord& r) { r.locked = true; }).message,
+            "record 77 (192.0.2.11, line default) is locked"));
+  CHECK(has(with_record([](FakeRecord& r) { r.weight = 20; }).message, "different weights"));
+  const Error alias = with_record([](FakeRecord& r) {
+    r.type = "CNAME";
+    r.value = "elsewhere.example.net";
+  });
+  CHECK_EQ(alias.code, ErrorCode::kConflict);
+  CHECK(has(alias.message, "a CNAME to elsewhere.example.net stands where"));
+}
+
+TEST_CASE("aliyun: a remark that is full is told") {
+  Ready scene;
+  scene.fake.with([](FakeAliyun::World& world) {
+    world.records.front().remark = "the main site of the company, never touch it";
+  });
+  const auto text = scene.provider->preflight(scene.key, kWithin);
+  REQUIRE(text.ok());
+  CHECK(has(*text, "leaves too little room for a mark"));
+}
+
+TEST_CASE("aliyun: the servers to ask are those that the zone has now") {
+  Ready scene;
+  auto servers = scene.provider->authorities(scene.key, kWithin);
+  REQUIRE(servers.ok());
+  CHECK_EQ(*servers, std::vector<std::string>{"127.0.0.1:53"});
+  scene.fake.with([](FakeAliyun::World& world) {
+    world.name_servers = {"127.0.0.3", "127.0.0.2"};
+  });
+  servers = scene.provider->authorities(scene.key, kWithin);
+  REQUIRE(servers.ok());
+  CHECK_EQ(*servers, std::vector<std::string>{"127.0.0.2:53", "127.0.0.3:53"});
+  scene.fake.with([](FakeAliyun::World& world) { world.name_servers.clear(); });
+  servers = scene.provider->authorities(scene.key, kWithin);
+  REQUIRE_FALSE(servers.ok());
+  CHECK_EQ(servers.error().code, ErrorCode::kNotFound);
+  servers = scene.make({{"authorities", "192.0.2.53:53"}})->authorities(scene.key, kWithin);
+  REQUIRE(servers.ok());
+  CHECK_EQ(*servers, std::vector<std::string>{"192.0.2.53:53"});
+}
+
+TEST_CASE("aliyun: settings name every mistake at once and show no credential") {
+  ProviderSettings settings;
+  settings.name = "ali";
+  settings.type = "aliyun";
+  settings.options = {{"type", "aliyun"},
+                      {"endpoint", "http://alidns.example.net"},
+                      {"authorities", "nowhere"},
+                      {"region", "x"}};
+  settings.credentials = {{"access_key_id", "STS.x"}, {"access_key_secret", "se cret"}};
+  const auto made = make_provider(settings, system_clock());
+  REQUIRE_FALSE(made.ok());
+  for (const char* part :
+       {"endpoint", "authorities", "region", "access_key_secret", "security_token"}) {
+    CHECK(has(made.error().message, part));
+  }
+  CHECK_FALSE(has(made.error().message, "se cret"));
+}
