@@ -13,8 +13,6 @@ namespace {
 constexpr int kPagesMost = 10;
 constexpr std::size_t kPageSize = 100;  // The vendor's most.
 constexpr int kRoundsMost = 6;
-constexpr Duration kFirstWait = 500ms;
-constexpr Duration kWaitMost = 4s;
 constexpr Duration kConfirmWithin = 3s;
 constexpr Duration kConfirmFirstPause = 20ms;
 // Taken for the floor when a TTL is refused and the zone does not tell: the highest that any
@@ -38,14 +36,6 @@ std::string steps_text(const std::vector<AliyunStep>& steps) {
                        step.act == AliyunAct::kDelete ? "gone" : step.record.value);
   }
   return out;
-}
-
-// A read failed; `written` is what the write before it said, or empty.
-Error after(const Error& written, const Error& read) {
-  if (written.message.empty() || read.code == ErrorCode::kConflict) return read;
-  if (written.code == ErrorCode::kUnavailable) return written;  // It has not been acted on.
-  return {ErrorCode::kTimeout,
-          fmt::format("outcome unknown: {}; and reading it: {}", written.message, read.message)};
 }
 
 }  // namespace
@@ -99,6 +89,12 @@ Result<AliyunLive> AliyunProvider::fetch(const RecordKey& key, Instant deadline,
 
 Result<RecordSet> AliyunProvider::read(const RecordKey& key, Duration within) {
   auto live = fetch(key, api_.caller().now() + within, false);
+  if (!live.ok()) return live.error();
+  return std::move(live->set);
+}
+
+Result<RecordSet> AliyunProvider::read_for_move(const RecordKey& key, Duration within) {
+  auto live = fetch(key, api_.caller().now() + within, true);
   if (!live.ok()) return live.error();
   return std::move(live->set);
 }
@@ -189,21 +185,9 @@ void AliyunProvider::raise_floor(const std::string& zone, Instant deadline) {
 }
 
 bool AliyunProvider::may_go_on(const Change& change, int round, Instant deadline) {
-  switch (api_.failure().next) {
-    case AliyunNext::kStop: return false;
-    case AliyunNext::kReadAgain:
-      if (round == 0) return true;
-      break;
-    case AliyunNext::kRaiseTtl:
-      if (std::max(change.ttl, floor_of(change.key.zone)) >= kFloorUntold) return false;
-      raise_floor(change.key.zone, deadline);
-      return true;
-    case AliyunNext::kWait: break;
-  }
-  const Duration wait = std::min<Duration>(kFirstWait * (1 << std::min(round, 3)), kWaitMost);
-  const Duration jittered = wait + wait * static_cast<int>(outside_.random() % 100) / 200;
-  if (api_.caller().now() + jittered >= deadline) return false;
-  outside_.sleep(jittered);
+  if (api_.failure().next != AliyunNext::kRaiseTtl) return api_.may_go_on(round, deadline);
+  if (std::max(change.ttl, floor_of(change.key.zone)) >= kFloorUntold) return false;
+  raise_floor(change.key.zone, deadline);
   return true;
 }
 
@@ -214,7 +198,7 @@ Result<void> AliyunProvider::replace(const Change& asked, Duration within) {
   auto steps = left(*change, deadline, true);
   Error last;
   for (int round = 0; round < kRoundsMost; ++round) {
-    if (!steps.ok()) return after(last, steps.error());
+    if (!steps.ok()) return after_write(last, steps.error());
     if (steps->empty()) return {};
     const bool only_mark = steps->size() == 1 && steps->front().act == AliyunAct::kRemark;
     const bool values = has_values(*steps);
@@ -230,7 +214,7 @@ Result<void> AliyunProvider::replace(const Change& asked, Duration within) {
     // Whatever the far side did with the failed call, it shows now.
     steps = left(*change, deadline, true);
   }
-  if (!steps.ok()) return after(last, steps.error());
+  if (!steps.ok()) return after_write(last, steps.error());
   if (steps->empty()) return {};
   return last.message.empty()
              ? api_.caller().error(ErrorCode::kTimeout,

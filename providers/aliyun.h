@@ -36,6 +36,7 @@ class AliyunProvider : public Provider {
   // ttl_min: the highest floor of all zones that have told theirs so far.
   ProviderLimits limits() const override;
   Result<RecordSet> read(const RecordKey& key, Duration within) override;
+  Result<RecordSet> read_for_move(const RecordKey& key, Duration within) override;
   Result<void> replace(const Change& change, Duration within) override;
   Result<std::vector<std::string>> render(const Change& change, Duration within) override;
   Result<std::string> preflight(const RecordKey& key, Duration within) override;
@@ -64,9 +65,8 @@ class AliyunProvider : public Provider {
   bool may_go_on(const Change& change, int round, Instant deadline);
   void raise_floor(const std::string& zone, Instant deadline);
   std::chrono::seconds floor_of(const std::string& zone) const;
-  // Whether `action` is allowed to us, asked by one that cannot be done. The text is for people.
-  Result<std::string> try_right(const std::string& action, const AliyunRecord& record,
-                                Instant deadline);
+  // Whether an update is allowed to us, asked by one that cannot be done. The text is for people.
+  Result<std::string> try_update(const AliyunRecord& record, Instant deadline);
 
   const AliyunSettings settings_;
   const ApiOutside outside_;

@@ -18,6 +18,9 @@ struct Known {
   std::string_view hint;
 };
 
+constexpr Duration kFirstWait = 500ms;
+constexpr Duration kWaitMost = 4s;
+
 using enum ErrorCode;
 
 constexpr std::array<Known, 30> kKnown{{
@@ -124,7 +127,7 @@ AliyunKeys read_aliyun_keys(SettingsReader& reader) {
 AliyunApi::AliyunApi(ApiSettings settings, AliyunKeys keys, std::string version, ApiOutside outside)
     : keys_(std::move(keys)),
       version_(std::move(version)),
-      clock_(outside.clock),
+      outside_(outside),
       host_(host_of(settings.endpoint)),
       caller_(masking(std::move(settings), keys_),
               {[this](HttpRequest& request) { sign(request); }, is_throttled}, std::move(outside)) {
@@ -146,7 +149,7 @@ void AliyunApi::sign(HttpRequest& request) const {
   signing.method = request.method;
   signing.body = request.body;
   const auto mark = request.url.find('?');
-  AliyunFields headers{{"x-acs-date", date_text(clock_.wall())},
+  AliyunFields headers{{"x-acs-date", date_text(outside_.clock.wall())},
                        {"x-acs-signature-nonce", random_id() + random_id()},
                        {"x-acs-content-sha256", hex(digest(Hash::kSha256, request.body))}};
   if (!keys_.token.empty()) {
@@ -201,6 +204,37 @@ Result<Json> AliyunApi::call(const AliyunRequest& request, Instant deadline) {
   // A success carries no code; one that does is none, whatever its status says.
   if (!answer->well() || !member(answer->body, "Code").empty()) return judge(request, *answer);
   return std::move(answer->body);
+}
+
+bool AliyunApi::may_go_on(int round, Instant deadline) {
+  if (failure_.next == AliyunNext::kStop) return false;
+  if (failure_.next == AliyunNext::kReadAgain && round == 0) return true;
+  const Duration wait = std::min<Duration>(kFirstWait * (1 << std::min(round, 3)), kWaitMost);
+  const Duration jittered = wait + wait * static_cast<int>(outside_.random() % 100) / 200;
+  if (caller_.now() + jittered >= deadline) return false;
+  outside_.sleep(jittered);
+  return true;
+}
+
+Result<std::string> AliyunApi::try_right(const AliyunRequest& impossible, Instant deadline) {
+  const auto done = call(impossible, deadline);
+  if (done.ok() || (failure_.error.code != kTimeout && failure_.error.code != kUnavailable &&
+                    failure_.error.code != kRefused)) {
+    return impossible.action + " is allowed";
+  }
+  if (failure_.error.code == kRefused && failure_.next == AliyunNext::kRaiseTtl) {
+    return impossible.action + " is allowed";
+  }
+  if (failure_.error.code == kRefused) return failure_.error;
+  return fmt::format("whether {} is allowed is not known ({})", impossible.action,
+                     failure_.code.empty() ? to_string(failure_.error.code) : failure_.code);
+}
+
+Error after_write(const Error& written, const Error& read) {
+  if (written.message.empty() || read.code == kConflict) return read;
+  if (written.code == kUnavailable) return written;  // It has not been acted on.
+  return {kTimeout,
+          fmt::format("outcome unknown: {}; and reading it: {}", written.message, read.message)};
 }
 
 std::string AliyunApi::render(const AliyunRequest& request) const {

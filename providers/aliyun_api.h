@@ -50,6 +50,13 @@ class AliyunApi {
   Result<Json> call(const AliyunRequest& request, Instant deadline);
   const AliyunFailure& failure() const { return failure_; }
 
+  // After a failed call: whether reading again and going on may help. Waits, longer with each
+  // round, when it should.
+  bool may_go_on(int round, Instant deadline);
+  // Whether an action is allowed to us: `impossible` names what is ours and can only be turned
+  // down. The text is for people; kRefused when it is not allowed.
+  Result<std::string> try_right(const AliyunRequest& impossible, Instant deadline);
+
   // The request as it would go out, secrets and signature masked.
   std::string render(const AliyunRequest& request) const;
 
@@ -63,10 +70,14 @@ class AliyunApi {
 
   const AliyunKeys keys_;
   const std::string version_;
-  const Clock& clock_;
+  const ApiOutside outside_;
   const std::string host_;
   AliyunFailure failure_;
   ApiCaller caller_;
 };
+
+// What to say when a write failed with `written` (or went well, when that is empty) and the reading
+// after it with `read`.
+Error after_write(const Error& written, const Error& read);
 
 }  // namespace pointsman

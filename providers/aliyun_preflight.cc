@@ -16,7 +16,6 @@ namespace pointsman {
 namespace {
 
 constexpr std::size_t kServersMost = 16;
-constexpr const char* kNoRecord = "0";  // No record has this id.
 constexpr const char* kUsualMark =
     "pointsman service=service epoch=10 reign=0123456789abcdef site=site";
 
@@ -77,28 +76,12 @@ Result<AliyunProvider::Zone> AliyunProvider::describe_zone(const std::string& zo
   return out;
 }
 
-Result<std::string> AliyunProvider::try_right(const std::string& action, const AliyunRecord& record,
-                                              Instant deadline) {
-  AliyunRequest trial{.action = action, .parameters = {{"RecordId", kNoRecord}}, .writes = true};
-  if (action == "UpdateDomainRecordRemark") {
-    trial.parameters["Remark"] = record.remark;
-  } else {
-    trial.parameters["RR"] = record.rr;
-    trial.parameters["Type"] = record.type;
-    trial.parameters["Value"] = record.value;
-    trial.parameters["Line"] = record.line;
-    trial.parameters["TTL"] = std::to_string(record.ttl.count());
-  }
-  const auto done = api_.call(trial, deadline);
-  if (done.ok()) {
-    return api_.caller().error(ErrorCode::kInternal,
-                               action + " of a record that does not exist was called a success");
-  }
-  const AliyunFailure& failure = api_.failure();
-  if (failure.error.code == ErrorCode::kRefused) return failure.error;
-  if (failure.error.code == ErrorCode::kNotFound) return action + " is allowed";
-  return fmt::format("whether {} is allowed is not known ({})", action,
-                     failure.code.empty() ? to_string(failure.error.code) : failure.code);
+Result<std::string> AliyunProvider::try_update(const AliyunRecord& record, Instant deadline) {
+  AliyunRecord impossible = record;
+  impossible.ttl = std::chrono::seconds(0);  // Below the floor of every edition.
+  AliyunRequest trial = request_of({AliyunAct::kUpdate, impossible}, {});
+  trial.of_move = false;
+  return api_.try_right(trial, deadline);
 }
 
 Result<std::string> AliyunProvider::preflight(const RecordKey& key, Duration within) {
@@ -115,15 +98,14 @@ Result<std::string> AliyunProvider::preflight(const RecordKey& key, Duration wit
   const auto sound = judge_records(key, live->records);
   if (!sound.ok()) return api_.caller().error(sound.error().code, sound.error().message);
   const AliyunRecord& first = live->records.front();
-  const auto update = try_right("UpdateDomainRecord", first, deadline);
+  const auto update = try_update(first, deadline);
   if (!update.ok()) return update.error();
-  const auto remark = try_right("UpdateDomainRecordRemark", first, deadline);
 
   std::string out = fmt::format(
-      "zone {} ({}), lowest TTL {} s; {} is {} with TTL {} s on line {}; {}; {}; name servers: {}",
+      "zone {} ({}), lowest TTL {} s; {} is {} with TTL {} s on line {}; {}; name servers: {}",
       checked->zone.text(), printable(zone->edition), floor_of(key.zone).count(), to_text(key),
       to_text(live->set.values), live->set.ttl.count(), lines_text(live->records), *update,
-      remark.ok() ? *remark : "no mark is kept: " + remark.error().message, to_text(zone->servers));
+      to_text(zone->servers));
   if (!make_remark({read_remark(first.remark).words, kUsualMark})) {
     out += fmt::format("; the remark of {} leaves too little room for a mark", to_text(first));
   }

@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "providers/aliyun.h"
+#include "providers/aliyun_slb.h"
 #include "providers/cloudflare.h"
 #include "providers/provider.h"
 #include "providers/rfc2136.h"
@@ -21,6 +22,7 @@ struct Registered {
 constexpr const char* kDns = "A, AAAA, CNAME";
 constexpr Registered kRegistry[] = {
     {"aliyun", kDns, make_aliyun},
+    {"aliyun-slb", "SLB", make_aliyun_slb},
     {"cloudflare", kDns, make_cloudflare},
     {"rfc2136", kDns, make_rfc2136},
 };

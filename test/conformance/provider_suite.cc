@@ -26,7 +26,7 @@ Values in(ProviderBench& bench, const Values& addresses) {
 
 // Whether the case of this name has a subject here.
 bool has(bool subject, const char* name) {
-  if (!subject) MESSAGE("left out, for there is no such thing here: ", name);
+  if (!subject) MESSAGE("left out, for there is no such thing here: ", std::string(name));
   return subject;
 }
 

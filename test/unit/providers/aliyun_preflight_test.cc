@@ -39,7 +39,7 @@ TEST_CASE("aliyun: a sound account is told in one sentence") {
   CHECK_EQ(*text,
            "zone example.test (Enterprise Standard), lowest TTL 60 s; api.example.test A is "
            "192.0.2.10 with TTL 60 s on line default, telecom; UpdateDomainRecord is allowed; "
-           "UpdateDomainRecordRemark is allowed; name servers: 127.0.0.1");
+           "name servers: 127.0.0.1");
   CHECK_EQ(scene.provider->limits().ttl_min.count(), 60);
   CHECK_FALSE(scene.provider->limits().compare_and_set);
   CHECK_EQ(scene.fake.changes(), 0);
