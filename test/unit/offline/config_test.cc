@@ -78,6 +78,20 @@ TEST_CASE("the whole configuration arrives") {
   CHECK_EQ(probes.front().fall, 3);
 }
 
+TEST_CASE("a record of a type of the provider's own keeps names and values as they are spelled") {
+  const ConfigFolder folder(PM_TEST_DATA "/config/monitor");
+  const auto outcome = read_monitor_config(folder.path() + "record-balancer.toml");
+  REQUIRE(outcome.config.has_value());
+  const auto& records = outcome.config->services.front().records;
+  REQUIRE_EQ(records.size(), 2);
+  CHECK_EQ(records[0].values.at("hz"), std::vector<std::string>{"192.0.2.10"});
+  CHECK_EQ(records[1].zone, "cn-hangzhou");
+  CHECK_EQ(records[1].name, "lb-bp1o94dp5i6earr9g6d1l");
+  CHECK_EQ(records[1].type, "SLB");
+  CHECK_EQ(records[1].values.at("hz"), std::vector<std::string>{"eni-hz2", "i-bp1HZ"});
+  CHECK_EQ(records[1].values.at("sh"), std::vector<std::string>{"i-bp1sh"});
+}
+
 TEST_CASE("the CLI reads without credentials") {
   const ConfigFolder folder(PM_TEST_DATA "/config/monitor");
   const auto outcome = read_monitor_config(folder.path() + "secrets-none.toml", false);
