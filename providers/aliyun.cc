@@ -109,6 +109,12 @@ Result<AliyunProvider::Steps> AliyunProvider::left(const Change& change, Instant
   possible.ttl = std::max(change.ttl, floor_of(change.key.zone));
   auto steps = plan_aliyun(*live, possible);
   if (!steps.ok()) return api_.caller().error(steps.error().code, steps.error().message);
+  const bool marks = std::any_of(steps->begin(), steps->end(), [](const AliyunStep& step) {
+    return step.act == AliyunAct::kRemark;
+  });
+  if (!marks && live->set.mark != change.mark) {
+    mark_problem_ = "the remark of the first record has no room for it";
+  }
   return steps;
 }
 

@@ -11,15 +11,20 @@
 #include "base/result.h"
 #include "base/time.h"
 
-// A Provider changes one DNS account. It knows zones and record sets, and has never heard of sites,
-// roles or failover.
+// A Provider changes one account that says where users go: the zone of a name, or the servers
+// behind a load balancer. It has never heard of sites, roles or failover.
+//
+// What users are sent by is called a record set, whatever the account calls it. At a DNS provider
+// it is one. At a load balancer it is the set of servers that receive users: zone is the region,
+// name the balancer's id, a type of the provider's own says what the values are, and a TTL has no
+// meaning.
 
 namespace pointsman {
 
 struct RecordKey {
   std::string zone;  // Without trailing dot; compared without case.
   std::string name;  // Full name, without trailing dot.
-  std::string type;  // "A", "AAAA", "CNAME".
+  std::string type;  // "A", "AAAA", "CNAME", or one of the provider's own.
 
   bool operator==(const RecordKey&) const = default;
 };
@@ -75,6 +80,9 @@ class Provider {
   // value found in neither `expected` nor `desired`, or a mark found in neither `expected_marks`
   // nor equal to `mark`, fails with kConflict and writes nothing: someone else was here. An empty
   // `desired` is kInvalid: no provider ever empties a set.
+  //
+  // A provider without compare_and_set may lack the place or the right to keep a mark: then the
+  // move succeeds all the same, what stood there stays, and preflight() says so.
   //
   // After any other failure the live set may hold values of both. Calling again with the same
   // arguments is safe, and completes the work: after an unknown outcome it reads before it writes.

@@ -246,6 +246,24 @@ TEST_CASE("aliyun: a mark that cannot be written does not fail the move, and is 
   CHECK(has(*text, "the last mark was not written"));
 }
 
+TEST_CASE("aliyun: a mark that finds no room is told, and what stands there stays") {
+  AliyunScene scene;
+  FakeRecord record = fake_record("api", "192.0.2.10");
+  record.remark = "the main site of the company, never touch it";
+  put_record(scene.fake, record);
+  REQUIRE(scene.provider->replace(scene.change(), kWithin).ok());
+  CHECK_EQ(scene.fake.count("UpdateDomainRecordRemark"), 0);
+  CHECK_EQ(scene.fake.with([](const auto& world) { return world.records.front().remark; }),
+           record.remark);
+  const auto text = scene.provider->preflight(scene.key, kWithin);
+  REQUIRE(text.ok());
+  CHECK(has(*text, "the last mark was not written: the remark of the first record has no room"));
+  // Asking again changes nothing.
+  scene.fake.forget_calls();
+  CHECK(scene.provider->replace(scene.change(), kWithin).ok());
+  CHECK_EQ(scene.fake.calls().size(), 1);
+}
+
 TEST_CASE("aliyun: what is rendered is what is sent, without secret and signature") {
   AliyunScene scene;
   const std::string id = put_record(scene.fake, fake_record("api", "192.0.2.10"));
