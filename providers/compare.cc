@@ -6,6 +6,7 @@
 #include <fmt/ranges.h>
 
 #include "base/log.h"
+#include "base/text.h"
 
 namespace pointsman {
 namespace {
@@ -47,12 +48,15 @@ Result<CheckedKey> check_key(const RecordKey& key) {
   return CheckedKey{std::move(*zone), std::move(*name), *type};
 }
 
+RecordKey lower_key(const CheckedKey& key) {
+  return {lowered(key.zone.text()), lowered(key.name.text()), dns_type_text(key.type)};
+}
+
 Result<void> make_canonical(const CheckedKey& key, std::vector<std::string>& values) {
   for (std::string& value : values) {
     auto canonical = canonical_value(key.type, value);
     if (!canonical.ok()) {
-      return invalid({key.zone.text(), key.name.text(), dns_type_text(key.type)},
-                     canonical.error().message);
+      return invalid(lower_key(key), canonical.error().message);
     }
     value = std::move(*canonical);
   }

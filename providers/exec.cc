@@ -96,14 +96,17 @@ class ExecProvider : public ReadWriteProvider {
   Result<void> write(const RecordSet& live, const Change& change, Instant deadline) override;
   Result<std::vector<std::string>> show(const RecordSet& live, const Change& change,
                                         Instant deadline) override;
-  std::string who() const override {
-    return fmt::format("provider {} ({})", settings_.provider, settings_.argv[0]);
+  Error error(ErrorCode code, std::string_view why) const override {
+    return {code, fmt::format("{}: {}", who(), why)};
   }
 
  private:
   // What a program that did not keep to the protocol leaves open: all, when it was to write.
   enum class Intent { kRead, kWrite };
 
+  std::string who() const {
+    return fmt::format("provider {} ({})", settings_.provider, settings_.argv[0]);
+  }
   Json request(std::string_view verb, const RecordKey& key) const;
   // One run. The answer is an object of this version that is no error.
   Result<Json> ask(Json request, Intent intent, Instant deadline) const;
@@ -217,7 +220,8 @@ Result<std::string> ExecProvider::preflight(const RecordKey& key, Duration withi
   const auto live = read(key, within);
   if (!live.ok()) return live.error();
   if (live->values.empty()) return error(ErrorCode::kNotFound, to_text(key) + " does not exist");
-  const auto answer = ask(request("preflight", key), Intent::kRead, deadline);
+  const auto answer =
+      ask(request("preflight", lower_key(check_key(key).value())), Intent::kRead, deadline);
   if (!answer.ok()) return answer.error();
   const auto text = answer->string_at("text");
   if (!text.ok() || !has_only(*answer, {"text"})) {
@@ -231,8 +235,8 @@ Result<std::vector<std::string>> ExecProvider::authorities(const RecordKey& key,
   if (!settings_.authorities.empty()) return settings_.authorities;
   const auto checked = check_key(key);
   if (!checked.ok()) return checked.error();
-  const auto answer =
-      ask(request("authorities", key), Intent::kRead, system_clock().now() + within);
+  const auto answer = ask(request("authorities", lower_key(*checked)), Intent::kRead,
+                          system_clock().now() + within);
   if (!answer.ok()) return answer.error();
   const auto servers = texts_at(*answer, "servers");
   if (!servers || !has_only(*answer, {"servers"})) {

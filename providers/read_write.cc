@@ -8,7 +8,6 @@
 #include "base/clock.h"
 #include "base/crypto.h"
 #include "base/log.h"
-#include "base/text.h"
 
 namespace pointsman {
 namespace {
@@ -23,20 +22,14 @@ std::string live_text(const RecordSet& live) {
                      live.mark.empty() ? "no mark" : "mark \"" + printable(live.mark) + '"');
 }
 
-RecordKey lower_key(const RecordKey& key, const CheckedKey& checked) {
-  return {lowered(checked.zone.text()), lowered(checked.name.text()), key.type};
-}
-
 }  // namespace
 
-Error ReadWriteProvider::error(ErrorCode code, std::string_view why) const {
-  return {code, fmt::format("{}: {}", who(), why)};
-}
+Result<Change> ReadWriteProvider::adapt(const RecordSet&, Change change, Instant) { return change; }
 
 Result<RecordSet> ReadWriteProvider::fetch_sound(const RecordKey& key, Instant deadline) {
   const auto checked = check_key(key);
   if (!checked.ok()) return checked.error();
-  auto live = fetch(lower_key(key, *checked), deadline);
+  auto live = fetch(lower_key(*checked), deadline);
   if (!live.ok()) return live.error();
   const auto canonical = make_canonical(*checked, live->values);
   if (!canonical.ok()) return error(ErrorCode::kConflict, canonical.error().message);
@@ -51,9 +44,11 @@ Result<RecordSet> ReadWriteProvider::read(const RecordKey& key, Duration within)
 Result<ReadWriteProvider::Begun> ReadWriteProvider::begin(const Change& asked, Instant deadline) {
   auto change = check_change(asked);
   if (!change.ok()) return change.error();
-  change->key = lower_key(asked.key, check_key(asked.key).value());
+  change->key = lower_key(check_key(asked.key).value());
   auto live = fetch_sound(change->key, deadline);
   if (!live.ok()) return live.error();
+  change = adapt(*live, std::move(*change), deadline);
+  if (!change.ok()) return change.error();
   const auto todo = compare(*live, *change);
   if (!todo.ok()) return error(todo.error().code, todo.error().message);
   return Begun{std::move(*change), std::move(*live), *todo};

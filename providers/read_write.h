@@ -19,6 +19,10 @@ class ReadWriteProvider : public Provider {
   // names are in lower case.
   virtual Result<RecordSet> fetch(const RecordKey& key, Instant deadline) = 0;
 
+  // `change` as the account can take it: a TTL below its floor is raised, and nothing else. Asked
+  // after each fetch() of replace() and render(), with what it found.
+  virtual Result<Change> adapt(const RecordSet& live, Change change, Instant deadline);
+
   // Makes `live`, which was just fetched, what `change` says, once: nothing is tried again in here.
   // kTimeout and kInternal: it may have acted, or may still act; it is read before anything else.
   // kConflict: it is no longer `live`, nothing was written. Any other: it has not acted.
@@ -28,10 +32,8 @@ class ReadWriteProvider : public Provider {
   virtual Result<std::vector<std::string>> show(const RecordSet& live, const Change& change,
                                                 Instant deadline) = 0;
 
-  // "provider own (exec)": begins every message.
-  virtual std::string who() const = 0;
-
-  Error error(ErrorCode code, std::string_view why) const;
+  // `why`, with who and where before it; no secret.
+  virtual Error error(ErrorCode code, std::string_view why) const = 0;
 
  private:
   struct Begun {
