@@ -10,6 +10,7 @@ namespace pointsman {
 using Maker = Result<std::unique_ptr<Provider>>(const ProviderSettings&, const Clock&);
 Maker make_exec;
 Maker make_rfc2136;
+Maker make_webhook;
 
 namespace {
 
@@ -22,6 +23,7 @@ struct Registered {
 constexpr Registered kRegistry[] = {
     {"exec", make_exec},
     {"rfc2136", make_rfc2136},
+    {"webhook", make_webhook},
 };
 
 }  // namespace
