@@ -97,7 +97,7 @@ class ExecProvider : public ReadWriteProvider {
   Result<std::vector<std::string>> show(const RecordSet& live, const Change& change,
                                         Instant deadline) override;
   Error error(ErrorCode code, std::string_view why) const override {
-    return {code, fmt::format("{}: {}", who(), why)};
+    return {code, fmt::format("{}: {}", who(), masking_.masked(why))};
   }
 
  private:
@@ -228,7 +228,7 @@ Result<std::string> ExecProvider::preflight(const RecordKey& key, Duration withi
     return broken(Intent::kRead, "a preflight answers with text, and nothing else");
   }
   return fmt::format("{}: {}; {} is {} with TTL {} s", who(), masking_.line(*text), to_text(key),
-                     to_text(live->values), live->ttl.count());
+                     masking_.masked(to_text(live->values)), live->ttl.count());
 }
 
 Result<std::vector<std::string>> ExecProvider::authorities(const RecordKey& key, Duration within) {
@@ -243,7 +243,7 @@ Result<std::vector<std::string>> ExecProvider::authorities(const RecordKey& key,
     return broken(Intent::kRead, "authorities answers with servers, and nothing else");
   }
   for (const std::string& server : *servers) {
-    if (parse_host_port(server, 53).ok()) continue;
+    if (parse_host_port(server, 53).ok() && masking_.masked(server) == server) continue;
     return broken(Intent::kRead, "servers hold what is no address: " + masking_.line(server));
   }
   return *servers;

@@ -20,15 +20,26 @@ void replace_all(std::string& text, std::string_view from) {
 
 }  // namespace
 
-Masking::Masking(const std::map<std::string, std::string>& secrets) {
-  for (const auto& [key, value] : secrets) {
-    if (value.size() < kSecretLeast) continue;
-    secrets_.push_back(value);
-    const std::string quoted = Json(value).dump();
-    secrets_.push_back(quoted.substr(1, quoted.size() - 2));
-  }
+void Masking::add(const std::string& secret) {
+  if (secret.size() < kSecretLeast) return;
+  const std::string quoted = Json(secret).dump();
+  secrets_.push_back(secret);
+  secrets_.push_back(quoted.substr(1, quoted.size() - 2));
+}
+
+void Masking::sort() {
   std::sort(secrets_.begin(), secrets_.end(),
             [](const std::string& a, const std::string& b) { return a.size() > b.size(); });
+}
+
+Masking::Masking(const std::vector<std::string>& secrets) {
+  for (const std::string& secret : secrets) add(secret);
+  sort();
+}
+
+Masking::Masking(const std::map<std::string, std::string>& credentials) {
+  for (const auto& [key, value] : credentials) add(value);
+  sort();
 }
 
 std::string Masking::masked(std::string_view text) const {

@@ -12,15 +12,20 @@ namespace pointsman {
 
 class Masking {
  public:
-  // Values of 4 bytes and more are masked, also as JSON would write them.
-  explicit Masking(const std::map<std::string, std::string>& secrets);
+  // Secrets of 4 bytes and more are masked, also as JSON would write them.
+  explicit Masking(const std::vector<std::string>& secrets);
+  explicit Masking(const std::map<std::string, std::string>& credentials);
 
   std::string masked(std::string_view text) const;
 
-  // Masked, control characters made visible, at most `most` bytes of it: for one line of a message.
+  // Masked before it is cut, control characters made visible, at most `most` bytes of it: for one
+  // line of a message.
   std::string line(std::string_view text, std::size_t most = 300) const;
 
  private:
+  void add(const std::string& secret);
+  void sort();
+
   std::vector<std::string> secrets_;  // The longest first: one may hold another.
 };
 

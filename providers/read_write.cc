@@ -95,15 +95,18 @@ Result<void> ReadWriteProvider::settle(const Change& change, const Error& failur
                                        Instant deadline) {
   const auto live = fetch_sound(change.key, deadline);
   if (!live.ok()) {
-    return Error{ErrorCode::kTimeout, fmt::format("outcome unknown: {}; and reading it: {}",
+    return Error{ErrorCode::kTimeout, fmt::format("{}; outcome unknown, for reading it: {}",
                                                   failure.message, live.error().message)};
   }
   const auto todo = compare(*live, change);
   if (!todo.ok()) return error(todo.error().code, todo.error().message);
   // Done after all; or a copy of this very change came first.
   if (*todo == Todo::kNothing) return {};
-  return Error{failure.code, fmt::format("not done so far: {}; {} is {}", failure.message,
-                                         to_text(change.key), live_text(*live))};
+  // What stands there came from the far side: only error() makes it fit to be shown.
+  Error out = error(failure.code, fmt::format("not done so far: {} is {}", to_text(change.key),
+                                              live_text(*live)));
+  out.message += "; after: " + failure.message;
+  return out;
 }
 
 Result<std::vector<std::string>> ReadWriteProvider::render(const Change& asked, Duration within) {
