@@ -313,6 +313,20 @@ TEST_CASE("exec: bad reads change nothing and may be asked again") {
   expect_error(gone->replace(move(), kWithin), ErrorCode::kUnavailable, "No such file");
 }
 
+TEST_CASE("exec: credentials that no longer hold are found by reads") {
+  const Account account;
+  account.put({api(), {"192.0.2.10"}, std::chrono::seconds(60), ""});
+  ProviderSettings wrong = settings(account, account.path("own"));
+  wrong.credentials["token"] = "revoked-token";
+  auto provider = made(wrong);
+  const long before = account.serial();
+  expect_error(provider->preflight(api(), kWithin), ErrorCode::kRefused, "the token is not");
+  expect_error(provider->read(api(), kWithin), ErrorCode::kRefused, "the token is not");
+  expect_error(provider->render(move(), kWithin), ErrorCode::kRefused, "the token is not");
+  expect_error(provider->replace(move(), kWithin), ErrorCode::kRefused, "the token is not");
+  CHECK_EQ(account.serial(), before);
+}
+
 TEST_CASE("exec: no shell reads an argument, and secrets are on standard input alone") {
   const Account account;
   account.put({api(), {"192.0.2.10"}, std::chrono::seconds(60), ""});

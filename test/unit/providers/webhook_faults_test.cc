@@ -129,7 +129,7 @@ TEST_CASE("webhook: something else at the endpoint is never taken for a provider
   ScriptedProvider scripted;
   const auto all_fail = [&](ErrorCode code, const std::string& words) {
     auto provider = provider_at(scripted.url());
-    expect_error(provider->replace(move(), 600ms), code, words);
+    expect_error(provider->replace(move(), 400ms), code, words);
     expect_error(provider->preflight(api(), 300ms), code, words);
     expect_error(provider->render(move(), 300ms), code, words);
     CHECK_EQ(count(scripted, "POST", "/records"), 0);
@@ -146,6 +146,14 @@ TEST_CASE("webhook: something else at the endpoint is never taken for a provider
   all_fail(ErrorCode::kUnavailable, "not the JSON");
   scripted.on("GET /", FakeReply{.status = 500});
   all_fail(ErrorCode::kUnavailable, "HTTP 500");
+  scripted.on("GET /", FakeReply{.way = FakeReply::Way::kSilent});
+  all_fail(ErrorCode::kTimeout, "timed out");
+  scripted.on("GET /", FakeReply{.status = 401});
+  all_fail(ErrorCode::kRefused, "HTTP 401");
+  scripted.on("GET /records", FakeReply{.status = 403, .body = "{\"message\":\"rights\"}"});
+  all_fail(ErrorCode::kRefused, "rights");
+  scripted.on("GET /records", FakeReply{.body = ""});
+  all_fail(ErrorCode::kUnavailable, "an empty body");
   scripted.on("GET /", FakeReply{.status = 302, .headers = {{"Location", "http://127.0.0.1/"}}});
   all_fail(ErrorCode::kRefused, "redirect");
   scripted.on("GET /records", FakeReply{.body = "{\"records\":[]}", .content_type = kMedia});
