@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -59,6 +60,7 @@ class SampleProvider {
     pid_ = fork();
     REQUIRE(pid_ >= 0);
     if (pid_ == 0) {
+      prctl(PR_SET_PDEATHSIG, SIGKILL);  // It must not outlive a test that crashed.
       dup2(ends[1], STDOUT_FILENO);
       execl("/usr/bin/python3", "python3", "-I", program.c_str(), records.c_str(), "0", nullptr);
       _exit(127);
