@@ -72,20 +72,24 @@ Result<void> ReadWriteProvider::replace(const Change& asked, Duration within) {
 }
 
 Result<void> ReadWriteProvider::confirm(const Change& change, Instant deadline) {
+  std::string seen;  // What stood there instead, when it was last read.
   for (Duration pause = kConfirmFirstPause;; pause = std::min(pause * 2, kConfirmPauseMost)) {
     const auto live = fetch_sound(change.key, deadline);
-    if (!live.ok()) {
-      if (live.error().code == ErrorCode::kConflict) return live.error();
+    if (live.ok()) {
+      const auto todo = compare(*live, change);
+      if (!todo.ok()) return error(todo.error().code, todo.error().message);
+      if (*todo == Todo::kNothing) return {};
+      seen = live_text(*live);
+    } else if (live.error().code == ErrorCode::kConflict) {
+      return live.error();
+    } else if (seen.empty()) {
       return Error{ErrorCode::kTimeout,
                    "the change was accepted but not read back: " + live.error().message};
     }
-    const auto todo = compare(*live, change);
-    if (!todo.ok()) return error(todo.error().code, todo.error().message);
-    if (*todo == Todo::kNothing) return {};
     const Duration wait = pause + pause * static_cast<int>(random_u64() % 100) / 200;
-    if (system_clock().now() + wait >= deadline) {
+    if (!live.ok() || system_clock().now() + wait >= deadline) {
       return error(ErrorCode::kTimeout, fmt::format("accepted, not effective: {} is still {}",
-                                                    to_text(change.key), live_text(*live)));
+                                                    to_text(change.key), seen));
     }
     std::this_thread::sleep_for(wait);
   }
