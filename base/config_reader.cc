@@ -370,6 +370,16 @@ std::map<std::string, std::string> ConfigTable::all_texts() {
   return all;
 }
 
+std::map<std::string, std::vector<std::string>> ConfigTable::all_lists() {
+  std::map<std::string, std::vector<std::string>> all;
+  if (!present()) return all;
+  for (const auto& [key, node] : *impl_->table) {
+    const std::string name(key.str());
+    if (node.is_array() && !impl_->knows(name)) all[name] = texts(name);
+  }
+  return all;
+}
+
 ConfigTable ConfigTable::table(std::string_view key) {
   const auto met = impl_->parts.find(key);
   if (met != impl_->parts.end() && !met->second.empty()) return met->second.front();

@@ -82,6 +82,8 @@ class ConfigTable {
   std::vector<std::int64_t> numbers(std::string_view key, std::int64_t least, std::int64_t most);
   // Every key not read yet, which must be scalars, as text; all are known then.
   std::map<std::string, std::string> all_texts();
+  // Every key not read yet that holds a list, which must be of texts; they are known then.
+  std::map<std::string, std::vector<std::string>> all_lists();
 
   ConfigTable table(std::string_view key);                // [key]
   std::vector<ConfigTable> tables(std::string_view key);  // [[key]]

@@ -23,6 +23,7 @@
 namespace pointsman {
 namespace {
 
+constexpr int kDrainTurns = 128;     // Of 16 KiB: more than any pipe holds.
 constexpr Duration kKillGrace = 2s;  // A killed process that has not ended by then hangs in a call.
 
 struct Pipe {
@@ -133,10 +134,11 @@ int spawn(const std::vector<std::string>& argv, Plumbing& pipes, pid_t& pid) {
                       environment.data());
 }
 
-// Appends what `from` holds now, up to `most`. False at its end.
+// Appends what `from` holds now, up to `most`. False at its end. Returns now and then from a writer
+// who is always faster, so that the deadline is looked at.
 bool drain(int from, std::string& into, std::size_t most) {
   std::array<char, 16384> buffer{};
-  for (;;) {
+  for (int turns = 0; turns < kDrainTurns; ++turns) {
     const ssize_t got = read(from, buffer.data(), buffer.size());
     if (got == 0) return false;
     if (got < 0) return errno == EAGAIN || errno == EINTR;
@@ -144,6 +146,7 @@ bool drain(int from, std::string& into, std::size_t most) {
     const std::size_t room = most + 1 - into.size();
     into.append(buffer.data(), std::min(room, static_cast<std::size_t>(got)));
   }
+  return true;
 }
 
 void mark_cut(std::string& output, std::size_t most) {
@@ -226,7 +229,7 @@ void bury(pid_t pid, int ended) {
 }  // namespace
 
 Result<ProcessOutcome> run_process(const std::vector<std::string>& argv, const std::string& input,
-                                   Duration within, std::size_t output_most) {
+                                   Duration within, ProcessBounds bounds) {
   if (argv.empty() || argv[0].empty()) return {ErrorCode::kInvalid, "no program to run"};
   if (within <= Duration::zero()) {
     return {ErrorCode::kUnavailable, fmt::format("no time left to start {}", argv[0])};
@@ -261,13 +264,15 @@ Result<ProcessOutcome> run_process(const std::vector<std::string>& argv, const s
     return {ErrorCode::kInternal, fmt::format("watching {}: {}", argv[0], std::strerror(number))};
   }
   const PipeSignalBlocked blocked;
-  Run run(pipes, ended.get(), input, output_most);
+  Run run(pipes, ended.get(), input, bounds.output_most);
   if (!run.until(deadline)) {
     kill(-pid, SIGKILL);
     bury(pid, ended.get());
     return {ErrorCode::kTimeout, fmt::format("{} did not end within {} and was killed", argv[0],
                                              format_duration(within))};
   }
+  // Before its leader is buried, so that the number is still that of our group.
+  if (bounds.leftovers == Leftovers::kKilled) kill(-pid, SIGKILL);
   int status = 0;
   waitpid(pid, &status, 0);
   return run.outcome(status);

@@ -35,11 +35,6 @@ std::string host_of(const std::string& endpoint) {
   return endpoint.substr(begin, endpoint.find('/', begin) - begin);
 }
 
-std::string shortened(std::string_view text) {
-  if (text.size() <= kDetailMost) return std::string(text);
-  return std::string(text.substr(0, kDetailMost)) + "...";
-}
-
 std::string kind_of(const HttpAnswer& answer) {
   if (answer.body.empty()) return "an empty body";
   const std::string type = answer.header("content-type");
@@ -95,28 +90,18 @@ ApiCaller::ApiCaller(ApiSettings settings, ApiHooks hooks, ApiOutside outside)
     : settings_(std::move(settings)),
       hooks_(std::move(hooks)),
       outside_(std::move(outside)),
+      masking_(settings_.secrets),
       client_(TlsIdentity{.ca_file = settings_.ca_file}),
       budget_(settings_.limit) {}
 
-std::string ApiCaller::masked(std::string text) const {
-  for (const std::string& secret : settings_.secrets) {
-    if (secret.empty()) continue;
-    for (std::size_t at = text.find(secret); at != std::string::npos;
-         at = text.find(secret, at + 3)) {
-      text.replace(at, secret.size(), "***");
-    }
-  }
-  return text;
-}
-
 Error ApiCaller::error(ErrorCode code, std::string_view why) const {
-  return {code, printable(masked(fmt::format("provider {} at {}: {}", settings_.provider,
-                                             host_of(settings_.endpoint), why)))};
+  return {code, printable(masking_.masked(fmt::format("provider {} at {}: {}", settings_.provider,
+                                                      host_of(settings_.endpoint), why)))};
 }
 
 Error ApiCaller::status_error(int status, std::string_view detail) const {
-  return error(code_of(status),
-               fmt::format("HTTP {}{}{}", status, detail.empty() ? "" : ": ", shortened(detail)));
+  return error(code_of(status), fmt::format("HTTP {}{}{}", status, detail.empty() ? "" : ": ",
+                                            masking_.line(detail, kDetailMost)));
 }
 
 HttpRequest ApiCaller::http_of(const ApiRequest& request) const {
@@ -138,7 +123,7 @@ std::string ApiCaller::render(const ApiRequest& request) const {
   std::string out = fmt::format("{} {}\n", http.method, http.url);
   for (const auto& [name, value] : http.headers) out += fmt::format("{}: {}\n", name, value);
   if (!http.body.empty()) out += fmt::format("\n{}\n", http.body);
-  return masked(std::move(out));
+  return masking_.masked(out);
 }
 
 void ApiCaller::note_time(const HttpAnswer& answer) {
@@ -193,7 +178,8 @@ ApiCaller::Attempt ApiCaller::judge(const ApiRequest& request, const HttpAnswer&
     return out;
   }
   if (status >= 500 || status == 408) {
-    const std::string detail = readable ? shortened(told.body.dump()) : kind_of(answer);
+    const std::string detail =
+        readable ? masking_.line(told.body.dump(), kDetailMost) : kind_of(answer);
     const std::optional<Duration> asked = out.asked;
     out = lost(request, error(ErrorCode::kUnavailable, fmt::format("HTTP {}: {}", status, detail)));
     out.asked = asked;

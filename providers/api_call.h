@@ -13,6 +13,7 @@
 #include "base/json.h"
 #include "base/result.h"
 #include "providers/call_budget.h"
+#include "providers/masking.h"
 #include "providers/settings.h"
 
 // The call that HTTP providers share: one JSON request and its answer within one deadline, with
@@ -122,11 +123,11 @@ class ApiCaller {
   HttpRequest http_of(const ApiRequest& request) const;
   void note_time(const HttpAnswer& answer);
   Duration pause_of(const Attempt& last, int tries);
-  std::string masked(std::string text) const;
 
   const ApiSettings settings_;
   const ApiHooks hooks_;
   const ApiOutside outside_;
+  const Masking masking_;
   HttpClient client_;
   CallBudget budget_;
   std::optional<Duration> server_ahead_;

@@ -6,6 +6,7 @@
 #include <fmt/ranges.h>
 
 #include "base/log.h"
+#include "base/text.h"
 
 namespace pointsman {
 namespace {
@@ -15,18 +16,6 @@ constexpr std::chrono::seconds kTtlMost = std::chrono::hours(24);
 
 Error invalid(const RecordKey& key, std::string_view why) {
   return {ErrorCode::kInvalid, fmt::format("{}: {}", to_text(key), why)};
-}
-
-Result<void> make_canonical(const RecordKey& key, std::uint16_t type,
-                            std::vector<std::string>& values) {
-  for (std::string& value : values) {
-    auto canonical = canonical_value(type, value);
-    if (!canonical.ok()) return invalid(key, canonical.error().message);
-    value = std::move(*canonical);
-  }
-  std::sort(values.begin(), values.end());
-  values.erase(std::unique(values.begin(), values.end()), values.end());
-  return {};
 }
 
 bool holds(const std::vector<std::string>& values, const std::string& value) {
@@ -69,12 +58,29 @@ Result<CheckedKey> check_key(const RecordKey& key) {
   return CheckedKey{std::move(*zone), std::move(*name), *type};
 }
 
+RecordKey lower_key(const CheckedKey& key) {
+  return {lowered(key.zone.text()), lowered(key.name.text()), dns_type_text(key.type)};
+}
+
+Result<void> make_canonical(const CheckedKey& key, std::vector<std::string>& values) {
+  for (std::string& value : values) {
+    auto canonical = canonical_value(key.type, value);
+    if (!canonical.ok()) {
+      return invalid(lower_key(key), canonical.error().message);
+    }
+    value = std::move(*canonical);
+  }
+  std::sort(values.begin(), values.end());
+  values.erase(std::unique(values.begin(), values.end()), values.end());
+  return {};
+}
+
 Result<Change> check_change(const Change& change) {
   const auto key = check_key(change.key);
   if (!key.ok()) return key.error();
   Change out = change;
-  RETURN_IF_ERROR(make_canonical(change.key, key->type, out.desired));
-  RETURN_IF_ERROR(make_canonical(change.key, key->type, out.expected));
+  RETURN_IF_ERROR(make_canonical(*key, out.desired));
+  RETURN_IF_ERROR(make_canonical(*key, out.expected));
   if (out.desired.empty()) return invalid(change.key, "a record set is never emptied");
   if (key->type == kDnsCname && out.desired.size() > 1) {
     return invalid(change.key, "a CNAME has exactly one value");

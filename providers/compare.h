@@ -19,6 +19,11 @@ struct CheckedKey {
   std::uint16_t type = 0;
 };
 Result<CheckedKey> check_key(const RecordKey& key);
+// Its names in lower case, without trailing dots.
+RecordKey lower_key(const CheckedKey& key);
+
+// Each value in canonical form, sorted, each once. kInvalid: one does not fit the type.
+Result<void> make_canonical(const CheckedKey& key, std::vector<std::string>& values);
 
 // The change with its values in canonical form, sorted, each once. kInvalid: a value does not fit
 // the type, `desired` is empty or a CNAME has several, the ttl is not 1 s to 1 day, or the mark is

@@ -121,6 +121,7 @@ struct ProviderSettings {
   std::string type;
   std::map<std::string, std::string> options;
   std::map<std::string, std::string> credentials;
+  std::map<std::string, std::vector<std::string>> lists{};  // Options whose value is a list.
 
   bool operator==(const ProviderSettings&) const = default;
 };

@@ -2,20 +2,26 @@
 #include <fmt/ranges.h>
 
 #include "base/log.h"
-#include "providers/aliyun.h"
-#include "providers/aliyun_slb.h"
-#include "providers/cloudflare.h"
 #include "providers/provider.h"
-#include "providers/rfc2136.h"
 #include "providers/settings.h"
 
 namespace pointsman {
+
+// Each in the file of its type.
+using Maker = Result<std::unique_ptr<Provider>>(const ProviderSettings&, const Clock&);
+Maker make_aliyun;
+Maker make_aliyun_slb;
+Maker make_cloudflare;
+Maker make_exec;
+Maker make_rfc2136;
+Maker make_webhook;
+
 namespace {
 
 struct Registered {
   const char* type;
   const char* records;  // Types of record, with commas.
-  Result<std::unique_ptr<Provider>> (*make)(const ProviderSettings&, const Clock&);
+  Maker* make;
 };
 
 // Sorted. A new provider is one line here, its own files, and the conformance suite.
@@ -24,7 +30,9 @@ constexpr Registered kRegistry[] = {
     {"aliyun", kDns, make_aliyun},
     {"aliyun-slb", "SLB", make_aliyun_slb},
     {"cloudflare", kDns, make_cloudflare},
+    {"exec", kDns, make_exec},
     {"rfc2136", kDns, make_rfc2136},
+    {"webhook", kDns, make_webhook},
 };
 
 }  // namespace

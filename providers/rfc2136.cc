@@ -219,14 +219,7 @@ Result<std::unique_ptr<Provider>> make_rfc2136(const ProviderSettings& settings,
     reader.complain_option("server", kServer);
   }
   out.timeout = reader.duration("timeout", out.timeout, 100ms, 60s);
-  for (const std::string& text : split_list(reader.option("authorities"))) {
-    auto endpoint = parse_endpoint(text);
-    if (!endpoint.ok()) {
-      reader.complain_option("authorities", "addresses with ports: \"192.0.2.53:53\"");
-      break;
-    }
-    out.authorities.push_back(std::move(*endpoint));
-  }
+  out.authorities = reader.endpoints("authorities");
   const auto key = DnsName::parse(reader.required_credential("key", "the name of the TSIG key"));
   if (key.ok()) out.key.name = *key;
   if (!key.ok() && !reader.credential("key").empty()) {

@@ -53,8 +53,4 @@ class Rfc2136Provider : public Provider {
   bool look_up_ = true;
 };
 
-// The registry's maker.
-Result<std::unique_ptr<Provider>> make_rfc2136(const ProviderSettings& settings,
-                                               const Clock& clock);
-
 }  // namespace pointsman

@@ -91,6 +91,11 @@ Result<std::string> Rfc2136Provider::preflight(const RecordKey& key, Duration wi
     out += fmt::format("; this host's clock is {} s {} the server's", std::llabs(skew),
                        skew > 0 ? "behind" : "ahead of");
   }
+  if (session->widened_to_s() != 0) {
+    out += fmt::format(
+        "; this host's clock and the server's are up to {} s apart, by how much it does not tell",
+        session->widened_to_s());
+  }
   return out;
 }
 

@@ -11,7 +11,7 @@
 namespace pointsman {
 namespace {
 
-constexpr std::uint16_t kQueryFudge = 300;
+constexpr std::uint16_t kFudgeMost = 300;  // Of queries, and of an UPDATE at the worst.
 constexpr std::int64_t kSkewJitter_s = 2;  // Two readings in whole seconds, and the way between.
 
 }  // namespace
@@ -33,14 +33,11 @@ std::string Rfc2136Session::skew_text() const {
 }
 
 Result<Rfc2136Session::Reply> Rfc2136Session::exchange(const DnsMessage& request,
-                                                       DnsTransport transport, Instant until) {
+                                                       DnsTransport transport, Instant until,
+                                                       std::uint16_t fudge) {
   const auto wire = build_message(request);
   if (!wire.ok()) return wire.error();
-  const Instant now = system_clock().now();
-  until = std::min({until, deadline_, now + settings_.timeout});
-  const std::uint16_t fudge = request.opcode == kDnsUpdate
-                                  ? update_fudge(until - now, server_ahead_s_.value_or(0))
-                                  : kQueryFudge;
+  until = std::min({until, deadline_, system_clock().now() + settings_.timeout});
   const SignedMessage sent = tsig_sign(settings_.key, *wire, {wall_s(), fudge});
   const auto answer = dns_exchange(server_, sent.bytes, transport, until);
   if (!answer.ok()) return error(answer.error().code, answer.error().message);
@@ -50,6 +47,10 @@ Result<Rfc2136Session::Reply> Rfc2136Session::exchange(const DnsMessage& request
   if (!message.ok()) return error(ErrorCode::kTimeout, message.error().message);
   if (checked->server_time_s) server_ahead_s_ = *checked->server_time_s - wall_s();
   return Reply{checked->verdict, std::move(*message)};
+}
+
+bool Rfc2136Session::is_bare_refusal(const Reply& reply) {
+  return reply.verdict == TsigVerdict::kUnsigned && reply.message.rcode == Rcode::kRefused;
 }
 
 Error Rfc2136Session::verdict_error(const Reply& reply) const {
@@ -83,7 +84,7 @@ Error Rfc2136Session::verdict_error(const Reply& reply) const {
 }
 
 Result<DnsMessage> Rfc2136Session::query(const DnsName& name, std::uint16_t type) {
-  auto reply = exchange(dns_query(name, type), DnsTransport::kUdpThenTcp, deadline_);
+  auto reply = exchange(dns_query(name, type), DnsTransport::kUdpThenTcp, deadline_, kFudgeMost);
   if (!reply.ok()) return reply.error();
   if (reply->verdict != TsigVerdict::kGood) return verdict_error(*reply);
   const Rcode rcode = reply->message.rcode;
@@ -97,7 +98,17 @@ Result<DnsMessage> Rfc2136Session::query(const DnsName& name, std::uint16_t type
 Result<Rcode> Rfc2136Session::update(const DnsMessage& message, Instant until) {
   // Over TCP: nothing is sent twice behind our back, nothing is cut.
   const auto before = server_ahead_s_;
-  auto reply = exchange(message, DnsTransport::kTcp, until);
+  const Duration within =
+      std::min({until, deadline_, system_clock().now() + settings_.timeout}) - system_clock().now();
+  std::uint16_t fudge = update_fudge(within, before.value_or(0));
+  auto reply = exchange(message, DnsTransport::kTcp, until, fudge);
+  // PowerDNS answers with our own time, so that its clock is not known, and refuses without a
+  // signature what is outside the fudge. Key and secret are right, as its answers to queries show.
+  while (before && fudge < kFudgeMost && reply.ok() && is_bare_refusal(*reply)) {
+    fudge = std::min<std::uint16_t>(static_cast<std::uint16_t>(fudge * 2), kFudgeMost);
+    reply = exchange(message, DnsTransport::kTcp, until, fudge);
+    if (reply.ok() && !is_bare_refusal(*reply)) widened_to_s_ = fudge;
+  }
   if (!reply.ok()) return reply.error();
   if (reply->verdict == TsigVerdict::kGood) return reply->message.rcode;
   if (reply->verdict == TsigVerdict::kBadTime && before && server_ahead_s_ &&

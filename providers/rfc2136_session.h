@@ -32,7 +32,8 @@ class Rfc2136Session {
   // what is wrong with key, secret, clock or rights; kTimeout and kUnavailable as dns_exchange().
   Result<DnsMessage> query(const DnsName& name, std::uint16_t type);
 
-  // Sends an UPDATE once and waits for the answer until `until`. A value is what the server said
+  // Sends an UPDATE and waits for the answer until `until`; again only where the server refused it
+  // for its date, under a wider fudge. A value is what the server said
   // under its signature. kTimeout: it may have acted, or may still act. Otherwise it has not acted.
   Result<Rcode> update(const DnsMessage& message, Instant until);
 
@@ -44,13 +45,17 @@ class Rfc2136Session {
   const DnsEndpoint& server() const { return server_; }
   // How far the server's clock is ahead of ours, once a signed answer told it.
   std::optional<std::int64_t> server_ahead_s() const { return server_ahead_s_; }
+  // The fudge that the last UPDATE needed because the server does not tell its time; 0: none did.
+  std::uint16_t widened_to_s() const { return widened_to_s_; }
 
  private:
   struct Reply {
     TsigVerdict verdict;
     DnsMessage message;
   };
-  Result<Reply> exchange(const DnsMessage& request, DnsTransport transport, Instant until);
+  Result<Reply> exchange(const DnsMessage& request, DnsTransport transport, Instant until,
+                         std::uint16_t fudge);
+  static bool is_bare_refusal(const Reply& reply);
   Error verdict_error(const Reply& reply) const;
   std::string skew_text() const;
   std::int64_t wall_s() const;
@@ -60,6 +65,7 @@ class Rfc2136Session {
   const Clock& clock_;
   Instant deadline_;
   std::optional<std::int64_t> server_ahead_s_;
+  std::uint16_t widened_to_s_ = 0;
 };
 
 }  // namespace pointsman

@@ -16,6 +16,10 @@ std::string value_of(const std::map<std::string, std::string>& from, const std::
   return found == from.end() ? std::string(fallback) : found->second;
 }
 
+bool holds(std::initializer_list<std::string_view> known, const std::string& key) {
+  return std::find(known.begin(), known.end(), key) != known.end();
+}
+
 }  // namespace
 
 std::string SettingsReader::required_option(const std::string& key, std::string_view allowed) {
@@ -48,12 +52,38 @@ Duration SettingsReader::duration(const std::string& key, Duration fallback, Dur
   return fallback;
 }
 
+std::vector<DnsEndpoint> SettingsReader::endpoints(const std::string& key) {
+  std::vector<DnsEndpoint> out;
+  for (const std::string& text : split_list(option(key))) {
+    auto endpoint = parse_endpoint(text);
+    if (!endpoint.ok()) {
+      complain_option(key, "addresses with ports: \"192.0.2.53:53\"");
+      break;
+    }
+    out.push_back(std::move(*endpoint));
+  }
+  return out;
+}
+
+std::vector<std::string> SettingsReader::required_list(const std::string& key,
+                                                       std::string_view allowed) {
+  const auto found = settings_.lists.find(key);
+  if (found != settings_.lists.end() && !found->second.empty()) return found->second;
+  complain_option(key, allowed);
+  return {};
+}
+
 void SettingsReader::complain_option(const std::string& key, std::string_view allowed) {
+  const auto list = settings_.lists.find(key);
   const auto found = settings_.options.find(key);
-  complaints_.push_back(fmt::format(
-      "{}: found {}, allowed: {}", key,
-      found == settings_.options.end() ? "nothing" : '"' + printable(found->second) + '"',
-      allowed));
+  std::string shown = "nothing";
+  if (found != settings_.options.end()) shown = '"' + printable(found->second) + '"';
+  if (list != settings_.lists.end()) {
+    shown = list->second.empty()
+                ? "[]"
+                : printable(fmt::format("[\"{}\"]", fmt::join(list->second, "\", \"")));
+  }
+  complaints_.push_back(fmt::format("{}: found {}, allowed: {}", key, shown, allowed));
 }
 
 void SettingsReader::complain_credential(const std::string& key, std::string_view allowed) {
@@ -62,21 +92,32 @@ void SettingsReader::complain_credential(const std::string& key, std::string_vie
                                     there ? "something else (not shown)" : "nothing", allowed));
 }
 
+void SettingsReader::only_options(std::initializer_list<std::string_view> options,
+                                  std::initializer_list<std::string_view> lists) {
+  const auto unknown = [&](const std::string& key) {
+    std::vector<std::string_view> all(options);
+    all.insert(all.end(), lists.begin(), lists.end());
+    complaints_.push_back(
+        fmt::format("{}: unknown key, allowed: {}", printable(key), fmt::join(all, ", ")));
+  };
+  for (const auto& [key, value] : settings_.options) {
+    if (!holds(options, key) && !holds(lists, key)) unknown(key);
+  }
+  for (const auto& [key, values] : settings_.lists) {
+    if (holds(lists, key)) continue;
+    if (!holds(options, key)) {
+      unknown(key);
+    } else {
+      complaints_.push_back(fmt::format("{}: found a list, allowed: one value", printable(key)));
+    }
+  }
+}
+
 void SettingsReader::only(std::initializer_list<std::string_view> options,
                           std::initializer_list<std::string_view> credentials) {
-  const auto unknown = [](const std::map<std::string, std::string>& given,
-                          std::initializer_list<std::string_view> known) {
-    std::vector<std::string> out;
-    for (const auto& [key, value] : given) {
-      if (std::find(known.begin(), known.end(), key) == known.end()) out.push_back(key);
-    }
-    return out;
-  };
-  for (const std::string& key : unknown(settings_.options, options)) {
-    complaints_.push_back(
-        fmt::format("{}: unknown key, allowed: {}", printable(key), fmt::join(options, ", ")));
-  }
-  for (const std::string& key : unknown(settings_.credentials, credentials)) {
+  only_options(options);
+  for (const auto& [key, value] : settings_.credentials) {
+    if (holds(credentials, key)) continue;
     complaints_.push_back(fmt::format("credential {}: unknown key, allowed: {}", printable(key),
                                       fmt::join(credentials, ", ")));
   }

@@ -134,6 +134,7 @@ void read_provider(ConfigTable table, const std::string& name, MonitorReading& r
     table.complain("type", all, "is missing");
   }
   const std::vector<std::string> authorities = table.texts("authorities");
+  provider.lists = table.all_lists();
   provider.options = table.all_texts();
   if (!authorities.empty()) {
     reading.authorities[name] = authorities;

@@ -99,6 +99,7 @@ Flat flatten(const MonitorConfig& config) {
     const std::string at = "provider." + provider.name + ".";
     flat.put(at + "type", provider.type);
     for (const auto& [key, value] : provider.options) flat.put(at + key, value);
+    for (const auto& [key, values] : provider.lists) flat.put(at + key, values);
     for (const auto& [key, value] : provider.credentials) {
       flat.put_secret(at + "credentials." + key, value);
     }

@@ -75,7 +75,11 @@ DnsServer::DnsServer(ServerKind kind) : kind_(kind), endpoint_{"127.0.0.1", free
   for (const char* zone : {"example.test", "tight.test", "closed.test"}) {
     write(fmt::format("{}/{}.zone", folder_, zone), zone_text(zone));
   }
-  kind_ == ServerKind::kBind ? write_bind_files() : write_knot_files();
+  switch (kind_) {
+    case ServerKind::kBind: write_bind_files(); break;
+    case ServerKind::kKnot: write_knot_files(); break;
+    case ServerKind::kPowerDns: write_powerdns_files(); break;
+  }
   start();
 }
 
@@ -128,9 +132,64 @@ void DnsServer::write_knot_files() const {
   write(folder_ + "/knot.conf", conf);
 }
 
+// Its zones, keys and rights are in a database. Its caches are left on: an UPDATE must empty them.
+void DnsServer::write_powerdns_files() const {
+  write(
+      folder_ + "/pdns.conf",
+      fmt::format("launch=gsqlite3\ngsqlite3-database={0}/zones.sqlite3\nlocal-address=127.0.0.1\n"
+                  "local-port={1}\nsocket-dir={0}\ndaemon=no\nguardian=no\nsetuid=\nsetgid=\n"
+                  "dnsupdate=yes\nallow-dnsupdate-from=\nsecurity-poll-suffix=\n"
+                  "zone-cache-refresh-interval=0\nloglevel=4\n",
+                  folder_, endpoint_.port));
+  const auto must = [](const std::vector<std::string>& argv, const std::string& input = "") {
+    const auto done = run_process(argv, input, 20s);
+    REQUIRE(done.ok());
+    REQUIRE_MESSAGE(done->exit_code == 0, done->err);
+  };
+  std::string script = fmt::format(
+      "import sqlite3\ndb = sqlite3.connect('{}/zones.sqlite3')\n"
+      "db.executescript(open('/usr/share/pdns-backend-sqlite3/schema/"
+      "schema.sqlite3.sql').read())\n",
+      folder_);
+  must({"python3", "-"}, script);
+  for (const char* zone : {"example.test", "closed.test"}) {
+    must({"pdnsutil", "--config-dir=" + folder_, "load-zone", zone,
+          fmt::format("{}/{}.zone", folder_, zone)});
+  }
+  script = fmt::format("import sqlite3\ndb = sqlite3.connect('{}/zones.sqlite3')\n", folder_);
+  for (const char* key : kKeys) {
+    script += fmt::format(
+        "db.execute('insert into tsigkeys (name, algorithm, secret) values (?, ?, "
+        "?)', ('{}', '{}', '{}'))\n",
+        key, algorithm(key), secret(key));
+  }
+  const auto grant = [&](const char* kind, const char* content) {
+    script += fmt::format(
+        "db.execute('insert into domainmetadata (domain_id, kind, content) select id, ?, ? from "
+        "domains where name = ?', ('{}', '{}', 'example.test'))\n",
+        kind, content);
+  };
+  for (const char* key : {"pm-key", "pm-512", "admin-key"}) grant("TSIG-ALLOW-DNSUPDATE", key);
+  grant("ALLOW-DNSUPDATE-FROM", "127.0.0.0/8");
+  grant("SOA-EDIT-DNSUPDATE", "INCREASE");
+  must({"python3", "-"}, script + "db.commit()\n");
+}
+
+std::vector<std::string> DnsServer::command() const {
+  switch (kind_) {
+    case ServerKind::kBind:
+      return {"/usr/sbin/named", "-g", "-n", "1", "-c", folder_ + "/named.conf"};
+    case ServerKind::kKnot: return {"/usr/sbin/knotd", "-c", folder_ + "/knot.conf"};
+    case ServerKind::kPowerDns: return {"/usr/sbin/pdns_server", "--config-dir=" + folder_};
+  }
+  return {};
+}
+
 void DnsServer::start() {
-  const bool bind = kind_ == ServerKind::kBind;
-  const std::string conf = folder_ + (bind ? "/named.conf" : "/knot.conf");
+  const std::vector<std::string> argv = command();
+  std::vector<char*> arguments;
+  for (const std::string& one : argv) arguments.push_back(const_cast<char*>(one.c_str()));
+  arguments.push_back(nullptr);
   const std::string log = folder_ + "/log";
   pid_ = fork();
   REQUIRE(pid_ >= 0);
@@ -138,12 +197,8 @@ void DnsServer::start() {
     const int fd = open(log.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0600);
     dup2(fd, 1);
     dup2(fd, 2);
-    if (bind) {
-      execl("/usr/sbin/named", "named", "-g", "-n", "1", "-c", conf.c_str(), nullptr);
-    } else {
-      execl("/usr/sbin/knotd", "knotd", "-c", conf.c_str(), nullptr);
-    }
-    perror(bind ? "/usr/sbin/named" : "/usr/sbin/knotd");
+    execv(arguments[0], arguments.data());
+    perror(arguments[0]);
     _exit(127);
   }
   const auto request = build_message(dns_query(DnsName::parse("example.test").value(), kDnsSoa));

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "base/dns_transport.h"
 #include "base/tsig.h"
@@ -12,11 +13,11 @@
 // object. It serves as primary, with updates:
 //   example.test   any name: pm-key and pm-512 may change A, AAAA, CNAME and TXT; admin-key all
 //   tight.test     only api.tight.test A and its mark (BIND only)
-//   closed.test    no updates at all (BIND only)
+//   closed.test    no updates at all (BIND and PowerDNS)
 
 namespace pointsman {
 
-enum class ServerKind { kBind, kKnot };
+enum class ServerKind { kBind, kKnot, kPowerDns };
 
 class DnsServer {
  public:
@@ -25,6 +26,7 @@ class DnsServer {
   DnsServer(const DnsServer&) = delete;
   DnsServer& operator=(const DnsServer&) = delete;
 
+  ServerKind kind() const { return kind_; }
   const DnsEndpoint& endpoint() const { return endpoint_; }
   void signal(int number) const;
   void stop();   // Ends it.
@@ -41,6 +43,8 @@ class DnsServer {
  private:
   void write_bind_files() const;
   void write_knot_files() const;
+  void write_powerdns_files() const;
+  std::vector<std::string> command() const;
 
   ServerKind kind_;
   std::string folder_;

@@ -32,11 +32,11 @@ TEST_CASE("process: input, output and exit code") {
 }
 
 TEST_CASE("process: output is capped") {
-  const auto done =
-      run_process({"/bin/sh", "-c", "head -c 200000 /dev/zero; exit 0"}, "", 10s, 100);
+  const auto done = run_process({"/bin/sh", "-c", "head -c 200000 /dev/zero; exit 0"}, "", 10s,
+                                {.output_most = 100});
   REQUIRE(done.ok());
   CHECK(done->out == std::string(100, '\0') + "[cut]");
-  CHECK(run_process({"/bin/sh", "-c", "printf 1234"}, "", 10s, 4)->out == "1234");
+  CHECK(run_process({"/bin/sh", "-c", "printf 1234"}, "", 10s, {.output_most = 4})->out == "1234");
 }
 
 TEST_CASE("process: nothing is inherited but three descriptors and three variables") {
@@ -67,6 +67,34 @@ TEST_CASE("process: a program that ends is done, whatever it left running") {
   const pid_t left = std::atoi(done->out.c_str());
   CHECK(kill(left, 0) == 0);
   kill(left, SIGKILL);
+}
+
+TEST_CASE("process: or it takes all with it that it left in its group") {
+  const auto done = run_process({"/bin/sh", "-c", "sleep 21 & sleep 22 & echo $!"}, "", 10s,
+                                {.leftovers = Leftovers::kKilled});
+  REQUIRE(done.ok());
+  CHECK(done->exit_code == 0);
+  const pid_t left = std::atoi(done->out.c_str());
+  REQUIRE(left > 1);
+  // Whoever inherits orphans buries them when he likes: dead is what counts.
+  const Instant until = system_clock().now() + 5s;
+  const auto state = [left] {
+    return shell("cut -d' ' -f3 /proc/" + std::to_string(left) + "/stat 2>/dev/null")->out;
+  };
+  while (state() != "" && state() != "Z\n" && system_clock().now() < until) usleep(10'000);
+  CHECK_MESSAGE((state() == "" || state() == "Z\n"), state());
+}
+
+TEST_CASE("process: endless output is cut, read on, and ended at the deadline") {
+  const Instant began = system_clock().now();
+  const auto late = run_process({"yes"}, "", 500ms, {.output_most = 1000});
+  REQUIRE(!late.ok());
+  CHECK(late.error().code == ErrorCode::kTimeout);
+  CHECK(system_clock().now() - began < 5s);
+  const auto gigabyte = run_process({"head", "-c", "1000000000", "/dev/zero"}, "", 60s);
+  REQUIRE(gigabyte.ok());
+  CHECK(gigabyte->exit_code == 0);
+  CHECK(gigabyte->out.size() < 70'000);
 }
 
 TEST_CASE("process: failures to start") {

@@ -3,6 +3,9 @@
 #include <doctest/doctest.h>
 #include <sys/stat.h>
 
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
 #include <algorithm>
 #include <cstdlib>
 #include <fstream>
@@ -29,9 +32,13 @@ TEST_CASE("each configuration says what its file of expected lines says") {
       PM_TEST_DATA "/config/monitor", 50, [](const std::string& path, const std::string& folder) {
         const auto outcome = read_monitor_config(path);
         CHECK_EQ(outcome.config.has_value(), outcome.errors.empty());
-        const auto lines = config_lines(outcome.errors, outcome.warnings, folder);
-        for (const std::string& line : lines) {
+        auto lines = config_lines(outcome.errors, outcome.warnings, folder);
+        // So that a new provider changes none of these files.
+        const std::string types = fmt::format("{}", fmt::join(provider_types(), " | "));
+        for (std::string& line : lines) {
           CHECK(line.find("not-to-be-shown") == std::string::npos);
+          if (line.ends_with(types))
+            line.replace(line.size() - types.size(), types.size(), "TYPES");
         }
         return lines;
       });

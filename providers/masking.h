@@ -1,0 +1,32 @@
+#pragma once
+
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+// Words of the far side, made fit for errors, logs and renders: whoever is told our secrets may
+// repeat them.
+
+namespace pointsman {
+
+class Masking {
+ public:
+  // Secrets of 4 bytes and more are masked, also as JSON would write them.
+  explicit Masking(const std::vector<std::string>& secrets);
+  explicit Masking(const std::map<std::string, std::string>& credentials);
+
+  std::string masked(std::string_view text) const;
+
+  // Masked before it is cut, control characters made visible, at most `most` bytes of it: for one
+  // line of a message.
+  std::string line(std::string_view text, std::size_t most = 300) const;
+
+ private:
+  void add(const std::string& secret);
+  void sort();
+
+  std::vector<std::string> secrets_;  // The longest first: one may hold another.
+};
+
+}  // namespace pointsman

@@ -1,0 +1,27 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/dns.h"
+#include "base/dns_transport.h"
+#include "base/result.h"
+#include "base/time.h"
+
+// Which servers hold a zone, where the provider's API does not tell: as the world sees it, by this
+// host's resolvers.
+
+namespace pointsman {
+
+// "ns1.example.test:53", sorted: the NS set of `zone`. kNotFound when there is none.
+Result<std::vector<std::string>> name_servers_of(const DnsName& zone, Duration within);
+
+// The same by these resolvers, one after the other.
+Result<std::vector<std::string>> name_servers_of(const DnsName& zone,
+                                                 const std::vector<DnsEndpoint>& resolvers,
+                                                 Duration within);
+
+// The resolvers of a resolv.conf; this host's own when it names none.
+std::vector<DnsEndpoint> resolvers_in(std::string_view resolv_conf);
+
+}  // namespace pointsman
