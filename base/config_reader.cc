@@ -60,6 +60,17 @@ std::string cut(std::string text) {
   return text.substr(0, end) + "...";
 }
 
+// A URL may hold a name and a password where none is allowed: they must not be told either.
+std::string without_user(std::string text) {
+  constexpr std::string_view kMark = "://";
+  for (auto at = text.find(kMark); at != std::string::npos; at = text.find(kMark, at)) {
+    at += kMark.size();
+    const auto user = text.substr(at, text.find_first_of("/?# \"", at) - at).rfind('@');
+    if (user != std::string::npos) text.replace(at, user, "***");
+  }
+  return text;
+}
+
 std::string shown(const toml::node& node, Secrecy secrecy);
 
 std::string shown_list(const toml::array& list) {
@@ -73,7 +84,9 @@ std::string shown_list(const toml::array& list) {
 
 std::string shown(const toml::node& node, Secrecy secrecy) {
   if (secrecy == Secrecy::kSecret) return kind_of(node) + " (not shown)";
-  if (const auto* text = node.as_string()) return fmt::format("\"{}\"", printable(cut(**text)));
+  if (const auto* text = node.as_string()) {
+    return fmt::format("\"{}\"", printable(cut(without_user(**text))));
+  }
   if (const auto* number = node.as_integer()) return fmt::format("{}", **number);
   if (const auto* number = node.as_floating_point()) return fmt::format("{}", **number);
   if (const auto* truth = node.as_boolean()) return **truth ? "true" : "false";
@@ -176,7 +189,7 @@ void ConfigTable::Impl::complain(std::string_view key, const toml::node* node,
   error.key = dotted(key);
   if (node != nullptr) error.found = shown(*node, file->secrecy);
   error.allowed = allowed;
-  error.message = message;
+  error.message = without_user(std::string(message));
   file->errors->push_back(std::move(error));
 }
 
