@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "base/crash_point.h"
 #include "base/file.h"
 #include "base/log.h"
 
@@ -94,7 +95,11 @@ void ServiceRunner::wake() {
 
 bool ServiceRunner::save() {
   if (!parts_.keep) return true;
-  const auto saved = parts_.keep(guard_.record());
+  const GuardRecord& record = guard_.record();
+  const char* what = record.prepared ? "prepared" : to_string(record.role);
+  crash_point("before-record", what);
+  const auto saved = parts_.keep(record);
+  crash_point("after-record", what);
   if (saved) {
     save_trouble_.clear();
     return true;

@@ -66,6 +66,7 @@ class Publisher {
  private:
   int site_of(const std::vector<std::string>& values) const;
   Result<Change> change_for(int site, const Reign& reign, Duration within);
+  Result<void> replace(const Change& change, Duration within);
   void seek_authorities();
 
   std::string service_;
