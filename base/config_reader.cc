@@ -7,6 +7,7 @@
 #include <stdexcept>
 #include <utility>
 
+#include "base/config_text.h"
 #include "base/file.h"
 #include "base/log.h"
 
@@ -221,6 +222,13 @@ std::unique_ptr<ConfigFile> ConfigFile::parse(const std::string& name, std::stri
   impl->errors = &errors;
   ConfigError error;
   error.file = name;
+  if (const auto bare = bare_non_ascii(text)) {
+    error.line = bare->line;
+    error.column = bare->column;
+    error.message = "no TOML: a character that is not ASCII, outside quotes";
+    errors.push_back(std::move(error));
+    return nullptr;
+  }
   try {
     impl->tree = toml::parse(text, name);
     return std::unique_ptr<ConfigFile>(new ConfigFile(std::move(impl)));
