@@ -37,7 +37,7 @@ class Course {
  public:
   explicit Course(unsigned seed)
       : policy(policy_of(seed)), random_(seed), state(begin(policy, std::nullopt, now)) {
-    slow_ = seed % 5 == 0;
+    slow_ = seed % 3 == 0;
     if (!policy.dry) return;  // One that runs dry adopts nobody: it goes on from a state.
     state.phase = Phase::kSteady;
     state.primary = 0;
@@ -94,7 +94,8 @@ AgentView Course::agent_that_obeyed(int site) {
     view.writable = false;
   }
   if (site != move.to) return view;
-  view.voided = one_in(8) ? move.reign : Reign{};  // Its prepare ran out.
+  // Its prepare ran out.
+  view.voided = one_in(slow_ && state.phase != Phase::kStuck ? 3 : 8) ? move.reign : Reign{};
   const bool waits = slow_ && state.phase == Phase::kPreparing && !one_in(6);
   view.prepared = view.voided.any() || waits ? Reign{} : move.reign;
   view.prepared_move = move.id;
@@ -140,6 +141,7 @@ OperatorAsked Course::order() {
   asked.kind = state.move && one_in(2) ? AskKind::kCancel : static_cast<AskKind>(random_() % 6);
   asked.to = one_in(4) ? -1 : site();
   asked.asserted_off = one_in(2) ? site() : -1;
+  if (state.move && one_in(2)) asked.asserted_off = state.move->to;
   asked.reason = "drawn";
   asked.actor = "chance";
   if (one_in(2)) asked.forced = {"replication", "target", "fence", "record", "provider"};
@@ -171,7 +173,14 @@ decltype(Event::what) Course::what(std::size_t kind) {
       }
       return OrderAnswered{site(), static_cast<OrderKind>(random_() % kOrderKinds), one_in(2),
                            !one_in(4), "drawn"};
-    case 6: return RecordRead{0, !one_in(5), one_in(6) ? -1 : site(), "192.0.2.10", ""};
+    case 6: {
+      RecordRead read;
+      read.readable = !one_in(5);
+      read.site = one_in(6) ? -1 : site();
+      read.mark = reign().epoch;
+      read.values = "192.0.2.10";
+      return read;
+    }
     case 7: return PublishAnswered{0, move, one_in(2), one_in(6), "192.0.2.10", "drawn"};
     case 8: return AuthoritiesAnswered{0, move, to, one_in(2), one_in(2), "drawn"};
     case 9: return ProviderJudged{0, !one_in(5), "drawn"};
@@ -295,7 +304,9 @@ void Course::go(const Event& event) {
 TEST_CASE("every event in every phase leads to a decision that can be obeyed") {
   met.clear();
   fired.clear();
-  for (unsigned seed = 1; seed <= 200; ++seed) {
+  // As many courses as it takes to meet all rows; a row that none meets is a dead one.
+  for (unsigned seed = 1; seed <= 100 || (seed <= 1000 && fired.size() < transitions().size());
+       ++seed) {
     CAPTURE(seed);
     Course course(seed);
     for (int k = 0; k < 1200; ++k) {
