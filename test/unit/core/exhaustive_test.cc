@@ -310,7 +310,8 @@ TEST_CASE("every event in every phase leads to a decision that can be obeyed") {
     CAPTURE(seed);
     Course course(seed);
     for (int k = 0; k < 1200; ++k) {
-      course.now = course.now + (course.one_in(60) ? Duration(70s) : Duration(150ms));
+      const bool long_rest = course.one_in(course.state.phase == Phase::kPromoting ? 15 : 60);
+      course.now = course.now + (long_rest ? Duration(70s) : Duration(150ms));
       course.go(course.draw());
     }
   }
