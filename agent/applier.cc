@@ -80,7 +80,7 @@ ReadBack Applier::open(const Standing& standing) {
 ReadBack Applier::apply(const Standing& standing, Instant now) {
   const bool in_power = standing.level == Level::kOpen || standing.level == Level::kPromote;
   if (standing.level != level_) {
-    if (level_ == Level::kUntouched && in_power) start_units_ = false;
+    if (level_ == Level::kUntouched && in_power && !units_owed_) start_units_ = false;
     level_ = standing.level;
     level_since_ = now;
   }
@@ -127,6 +127,13 @@ bool Applier::all_have_sources(const Standing& standing) const {
   return std::all_of(drivers_.begin(), drivers_.end(), [&](const Attached& one) {
     return !one.worker->is_store() || standing.sources.contains(one.worker->name());
   });
+}
+
+bool Applier::owes_units() const {
+  return start_units_ && level_ != Level::kUntouched &&
+         std::any_of(drivers_.begin(), drivers_.end(), [](const Attached& one) {
+           return !one.worker->is_store() && one.only_primary;
+         });
 }
 
 bool Applier::units_stopped() const {

@@ -60,8 +60,11 @@ class Applier {
 
   // Called by one thread. The units of a site that is open already are left as they are.
   ReadBack apply(const Standing& standing, Instant now);
-  // The site goes on in power (restart with a living lease, adoption): units are not started.
+  // The site goes on in power (restart with a living lease): units are not started.
   void leave_units() { start_units_ = false; }
+  // A former run stopped them, and died before it had started them again.
+  void owe_units() { units_owed_ = true; }
+  bool owes_units() const;
 
   // From any thread.
   void fill(ServiceReport& report, const DeadmanState& deadman, Instant now) const;
@@ -98,6 +101,7 @@ class Applier {
   Instant level_since_{0};
   std::optional<Instant> closed_since_;
   bool start_units_ = true;
+  bool units_owed_ = false;
 };
 
 }  // namespace pointsman

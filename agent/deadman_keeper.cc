@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/crash_point.h"
 #include "base/log.h"
 
 namespace pointsman {
@@ -90,7 +91,10 @@ Result<void> DeadmanKeeper::follow_goal(Entry& entry, const DeadmanGoal& goal, I
   // Armed together with the lease where there is one: nothing is closed in between.
   const bool lives = goal.mode == DeadmanMode::kArmed && goal.until > now;
   if (entry.mode != goal.mode && !lives) {
+    const bool standby = goal.mode == DeadmanMode::kStandby;
+    crash_point("before-mode", standby ? "standby" : "armed");
     RETURN_IF_ERROR(deadman_->set_mode(entry.guarded.ports.service, goal.mode));
+    crash_point("after-mode", standby ? "standby" : "armed");
     entry.mode = goal.mode;
     entry.renewed = Instant{0};
   }
@@ -112,8 +116,10 @@ Result<void> DeadmanKeeper::renew(Entry& entry, DeadmanGoal goal, Instant now) {
   const DeadmanGoal again = entry.guarded.runner->deadman_goal();
   if (again.mode != goal.mode) return {};  // Another turn follows at once.
   goal.until = std::min(goal.until, again.until);
+  crash_point("before-ports", armed ? "renew" : "arm");
   RETURN_IF_ERROR(armed ? deadman_->renew(service, goal.until)
                         : deadman_->arm(service, goal.until));
+  crash_point("after-ports", armed ? "renew" : "arm");
   entry.mode = DeadmanMode::kArmed;
   entry.renewed = goal.until;
   return {};
@@ -124,7 +130,9 @@ Result<void> DeadmanKeeper::close(Entry& entry) {
   const auto rest = deadman_->rest(service);
   if (!rest) return rest.error();
   if (*rest > Duration::zero()) {
+    crash_point("before-ports", "close");
     RETURN_IF_ERROR(deadman_->close(service));
+    crash_point("after-ports", "close");
     log(LogLevel::kNotice, "ports-closed", {{"service", service}});
   }
   entry.renewed = Instant{0};

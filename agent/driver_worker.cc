@@ -4,6 +4,7 @@
 #include <array>
 #include <random>
 
+#include "base/crash_point.h"
 #include "base/crypto.h"
 #include "base/log.h"
 
@@ -213,6 +214,7 @@ Result<void> DriverWorker::open(const Goal& goal) {
 
 Result<void> DriverWorker::act(const Goal& goal) {
   Result<void> done;
+  crash_point("before-act", name_, to_string(goal.aim));
   const bool first = is_store_ && failures_ == 0;
   const Duration fence_within = first ? std::min(verb_within_, kFenceFirst) : verb_within_;
   switch (goal.aim) {
@@ -226,6 +228,7 @@ Result<void> DriverWorker::act(const Goal& goal) {
                  : driver_->follow({goal.source}, std::max(verb_within_, kFollowWithin));
       break;
   }
+  crash_point("after-act", name_, to_string(goal.aim));
   if (done) acted_ = true;
   return done;
 }

@@ -89,6 +89,12 @@ Verdict Guard::on_monitor_counter(std::uint64_t counter) {
   return {true, true, false, ""};
 }
 
+Verdict Guard::on_units_owed(bool owed) {
+  if (record_.role == Role::kNone || record_.units_owed == owed) return {true, false, false, ""};
+  record_.units_owed = owed;
+  return {true, true, false, ""};
+}
+
 Verdict Guard::on_peer_name(const std::string& name) {
   if (name.empty() || name == site_ || name == record_.peer) return {true, false, false, ""};
   if (!record_.peer.empty() && record_.role != Role::kNone) {

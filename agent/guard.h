@@ -39,6 +39,7 @@ struct GuardRecord {
   Duration lease = 3s;            // As the monitor last told it: what we vouch with.
   std::uint64_t monitor_counter = 0;
   std::optional<Taken> taken;  // By a person's word, and not adopted by a monitor yet.
+  bool units_owed = false;     // Stopped by us: to be started when this site comes to power.
 
   Json to_json() const;
   static Result<GuardRecord> from_json(const Json& json);
@@ -101,6 +102,8 @@ class Guard {
   // that comes to lead anew draws a new run.
   Verdict on_monitor_vouch(const Vouch& vouch, const std::string& run, Instant now);
   Verdict on_monitor_counter(std::uint64_t counter);
+  // Whether units are still to be started; a run that dies in between leaves it to the next.
+  Verdict on_units_owed(bool owed);
   // A monitor names the other site. Names do not change once an agent has a role.
   Verdict on_peer_name(const std::string& name);
   Verdict on_renewal(const PrepareRenewal& renewal, Duration prepare_ttl, Instant now);

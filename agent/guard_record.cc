@@ -36,6 +36,7 @@ Json GuardRecord::to_json() const {
              Json::object({{"reign", reign_json(prepared->reign)}, {"move", prepared->move}}));
   }
   if (taken) json.set("taken", pointsman::to_json(*taken));
+  if (units_owed) json.set("units_owed", true);
   return json;
 }
 
@@ -70,6 +71,7 @@ Result<GuardRecord> GuardRecord::from_json(const Json& json) {
       in.adopt_error(taken.error());
     }
   }
+  record.units_owed = in.has("units_owed") && in.flag("units_owed");
   if (!in.ok()) return in.error();
   return record;
 }

@@ -6,6 +6,7 @@
 #include <iostream>
 #include <optional>
 #include <string>
+#include <system_error>
 
 #include "agent/program.h"
 #include "agent/take_command.h"
@@ -117,7 +118,10 @@ int run(const Arguments& arguments) {
   if (!outcome.config) return kExitUsage;
   umask(0077);
   http_global_init();
-  raise_descriptor_limit();
+  if (const auto few = too_few_descriptors(raise_descriptor_limit()); !few.empty()) {
+    log(LogLevel::kError, "start-failed", {{"reason", few}});
+    return kExitFailed;
+  }
   const sigset_t signals = our_signals();
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   const auto witness = make_probe_witness(system_clock());
@@ -154,5 +158,11 @@ int main(int argc, char** argv) {
     return 0;
   }
   if (arguments.take) return pointsman::run_take(*arguments.take, std::cin, std::cout);
-  return pointsman::run(arguments);
+  try {
+    return pointsman::run(arguments);
+  } catch (const std::system_error& error) {  // Each part starts threads of its own.
+    pointsman::log(pointsman::LogLevel::kError, "start-failed",
+                   {{"reason", std::string("no thread can be started: ") + error.what()}});
+    return pointsman::kExitFailed;
+  }
 }

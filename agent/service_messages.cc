@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "agent/service_runner.h"
+#include "base/crash_point.h"
 #include "base/log.h"
 
 // What a service answers to monitors, to its peer and to itself.
@@ -142,6 +143,7 @@ OrderReply ServiceRunner::take_order(const Order& order) {
 
 OrderReply ServiceRunner::on_order(const Order& order) {
   OrderReply reply = take_order(order);
+  crash_point("before-reply", to_string(order.verb));
   if (!reply.accepted || order.dry_run || order.verb != Verb::kFence) return reply;
   {
     std::unique_lock lock(mutex_);

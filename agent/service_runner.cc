@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "base/crash_point.h"
 #include "base/file.h"
 #include "base/log.h"
 
@@ -46,7 +47,11 @@ ServiceRunner::ServiceRunner(Parts parts)
   deadman_.holds = parts_.kernel_until;
   told_lone_ = guard_.lone(parts_.clock->now());
   closed_ = guard_.record().role == Role::kStandby;
-  if (guard_.lease_until() > parts_.clock->now()) applier_.leave_units();
+  if (guard_.record().units_owed) {
+    applier_.owe_units();
+  } else if (guard_.lease_until() > parts_.clock->now()) {
+    applier_.leave_units();
+  }
 }
 
 ServiceRunner::~ServiceRunner() { stop(); }
@@ -90,7 +95,11 @@ void ServiceRunner::wake() {
 
 bool ServiceRunner::save() {
   if (!parts_.keep) return true;
-  const auto saved = parts_.keep(guard_.record());
+  const GuardRecord& record = guard_.record();
+  const char* what = record.prepared ? "prepared" : to_string(record.role);
+  crash_point("before-record", what);
+  const auto saved = parts_.keep(record);
+  crash_point("after-record", what);
   if (saved) {
     save_trouble_.clear();
     return true;
@@ -236,6 +245,9 @@ Duration ServiceRunner::turn() {
   const ReadBack back = applier_.apply(next, now);
   const std::lock_guard lock(mutex_);
   read_back(back, next, fence_epoch, reign);
+  if (const bool owed = applier_.owes_units(); owed != guard_.record().units_owed) {
+    change([&](Guard& guard) { return guard.on_units_owed(owed); });
+  }
   applied_ = next;
   const Duration rest = next.until - parts_.clock->now();
   return rest > Duration::zero() ? std::min(rest, kTurn) : kTurn;

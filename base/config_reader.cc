@@ -7,6 +7,7 @@
 #include <stdexcept>
 #include <utility>
 
+#include "base/config_text.h"
 #include "base/file.h"
 #include "base/log.h"
 
@@ -60,6 +61,17 @@ std::string cut(std::string text) {
   return text.substr(0, end) + "...";
 }
 
+// A URL may hold a name and a password where none is allowed: they must not be told either.
+std::string without_user(std::string text) {
+  constexpr std::string_view kMark = "://";
+  for (auto at = text.find(kMark); at != std::string::npos; at = text.find(kMark, at)) {
+    at += kMark.size();
+    const auto user = text.substr(at, text.find_first_of("/?# \"", at) - at).rfind('@');
+    if (user != std::string::npos) text.replace(at, user, "***");
+  }
+  return text;
+}
+
 std::string shown(const toml::node& node, Secrecy secrecy);
 
 std::string shown_list(const toml::array& list) {
@@ -73,7 +85,9 @@ std::string shown_list(const toml::array& list) {
 
 std::string shown(const toml::node& node, Secrecy secrecy) {
   if (secrecy == Secrecy::kSecret) return kind_of(node) + " (not shown)";
-  if (const auto* text = node.as_string()) return fmt::format("\"{}\"", printable(cut(**text)));
+  if (const auto* text = node.as_string()) {
+    return fmt::format("\"{}\"", printable(cut(without_user(**text))));
+  }
   if (const auto* number = node.as_integer()) return fmt::format("{}", **number);
   if (const auto* number = node.as_floating_point()) return fmt::format("{}", **number);
   if (const auto* truth = node.as_boolean()) return **truth ? "true" : "false";
@@ -176,7 +190,7 @@ void ConfigTable::Impl::complain(std::string_view key, const toml::node* node,
   error.key = dotted(key);
   if (node != nullptr) error.found = shown(*node, file->secrecy);
   error.allowed = allowed;
-  error.message = message;
+  error.message = without_user(std::string(message));
   file->errors->push_back(std::move(error));
 }
 
@@ -208,6 +222,13 @@ std::unique_ptr<ConfigFile> ConfigFile::parse(const std::string& name, std::stri
   impl->errors = &errors;
   ConfigError error;
   error.file = name;
+  if (const auto bare = bare_non_ascii(text)) {
+    error.line = bare->line;
+    error.column = bare->column;
+    error.message = "no TOML: a character that is not ASCII, outside quotes";
+    errors.push_back(std::move(error));
+    return nullptr;
+  }
   try {
     impl->tree = toml::parse(text, name);
     return std::unique_ptr<ConfigFile>(new ConfigFile(std::move(impl)));

@@ -6,6 +6,8 @@
 #include <cerrno>
 #include <cstring>
 
+#include <fmt/format.h>
+
 #include "base/log.h"
 
 namespace pointsman {
@@ -36,6 +38,14 @@ DescriptorLimit raise_descriptor_limit() {
   const DescriptorLimit now = descriptor_limit();
   log(LogLevel::kInfo, "descriptors", {{"limit", now.soft}});
   return now;
+}
+
+std::string too_few_descriptors(const DescriptorLimit& limit) {
+  if (limit.soft >= kDescriptorsLeast) return "";
+  return fmt::format(
+      "this process may have {} files and connections open, and needs {} at least: raise the hard "
+      "limit (LimitNOFILE= of the unit, `ulimit -Hn`)",
+      limit.soft, kDescriptorsLeast);
 }
 
 void lower_descriptor_limit_of(pid_t pid) {

@@ -14,6 +14,7 @@
 #include <filesystem>
 #include <utility>
 
+#include "base/crash_point.h"
 #include "base/descriptor.h"
 
 namespace pointsman {
@@ -97,6 +98,7 @@ Result<void> write_file_durably(const std::string& path, std::string_view conten
   const Descriptor file(mkostemp(beside_it.data(), O_CLOEXEC));
   if (file.get() < 0) return file_error("making a file beside", path, errno);
   Result<void> filled = fill(file.get(), path, content, mode);
+  crash_point("before-rename", name);
   if (filled.ok() && rename(beside_it.c_str(), path.c_str()) != 0) {
     filled = file_error("renaming a file to", path, errno);
   }

@@ -1,5 +1,6 @@
 #include "base/http_server.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
@@ -9,6 +10,7 @@
 #include <array>
 #include <atomic>
 #include <cerrno>
+#include <cstring>
 #include <list>
 #include <map>
 #include <mutex>
@@ -16,6 +18,7 @@
 #include <thread>
 
 #include "base/clock.h"
+#include "base/descriptor.h"
 #include "base/http_server_listen.h"
 #include "base/http_server_session.h"
 #include "base/http_server_wire.h"
@@ -92,6 +95,7 @@ struct HttpServer::Impl {
   ListenSocket listener;
   Bell bell;
   std::thread acceptor;
+  Descriptor reserve;                 // Given up for one caller at a time when there is no other.
   std::list<Connection> connections;  // Of the accept thread alone.
 
   std::mutex tls_mutex;  // reload_tls() comes from another thread.
@@ -100,6 +104,7 @@ struct HttpServer::Impl {
   void serve(Connection& connection);
   void accept_all();
   void accept_one();
+  int take_caller();
   bool make_room(const std::string& source);
   void add(int fd, Caller caller);
   void reap();
@@ -181,14 +186,32 @@ void HttpServer::Impl::add(int fd, Caller caller) {
   }
 }
 
-void HttpServer::Impl::accept_one() {
-  const int fd = accept4(listener.fd(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK);
-  if (fd < 0) {
-    if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-      std::this_thread::sleep_for(kPauseWithoutDescriptors);
-    }
-    return;
+// The connection of a caller, or -1. When the process may open nothing more, people must still be
+// able to ask it why: one at a time takes the place of the reserve.
+int HttpServer::Impl::take_caller() {
+  static LogPace pace;
+  const auto take = [this] {
+    return accept4(listener.fd(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK);
+  };
+  int fd = take();
+  if (fd >= 0 || (errno != EMFILE && errno != ENFILE && errno != ENOBUFS && errno != ENOMEM)) {
+    return fd;
   }
+  if (pace.due(system_clock().now())) {
+    log(LogLevel::kError, "descriptors-out",
+        {{"listen", host.options.listen}, {"problem", std::strerror(errno)}});
+  }
+  if (reserve.any()) {
+    reserve.reset();
+    fd = take();
+  }
+  if (fd < 0) std::this_thread::sleep_for(kPauseWithoutDescriptors);
+  return fd;
+}
+
+void HttpServer::Impl::accept_one() {
+  const int fd = take_caller();
+  if (fd < 0) return;
   Caller caller = caller_of(fd);
   if (make_room(caller.source)) {
     add(fd, std::move(caller));
@@ -198,9 +221,11 @@ void HttpServer::Impl::accept_one() {
 }
 
 void HttpServer::Impl::reap() {
-  connections.remove_if([](Connection& connection) {
+  connections.remove_if([this](Connection& connection) {
     if (!connection.done) return false;
     connection.thread.join();
+    // Were it closed, whoever else is short of descriptors would have it before us.
+    if (!reserve.any()) reserve.reset(connection.wire.release());
     return true;
   });
 }
@@ -246,6 +271,7 @@ Result<void> HttpServer::start(const HttpServerOptions& options) {
   Result<ListenSocket> listener = ListenSocket::open(options.listen, options.unix_mode);
   if (!listener.ok()) return listener.error();
   impl_->listener = *std::move(listener);
+  impl_->reserve.reset(open("/dev/null", O_RDONLY | O_CLOEXEC));
   impl_->host.stopping = false;
   impl_->acceptor = std::thread([impl = impl_.get()] { impl->accept_all(); });
   return {};
@@ -267,6 +293,7 @@ void HttpServer::stop() {
   impl_->host.stopping = true;
   impl_->bell.ring();
   impl_->acceptor.join();
+  impl_->reserve.reset();
   impl_->listener = ListenSocket();
 }
 

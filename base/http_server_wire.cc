@@ -106,7 +106,7 @@ Wire::Wire(int fd, const TlsContext* tls) : fd_(fd) {
 
 Wire::~Wire() {
   SSL_free(ssl_);
-  close(fd_);
+  if (fd_ >= 0) close(fd_);
 }
 
 bool Wire::wait(Wait what, Instant deadline) const {
@@ -229,5 +229,10 @@ void Wire::linger() {
 }
 
 void Wire::cut() { shutdown(fd_, SHUT_RDWR); }
+
+int Wire::release() {
+  cut();
+  return std::exchange(fd_, -1);
+}
 
 }  // namespace pointsman

@@ -58,13 +58,16 @@ class Wire {
   // Ends both sides. Any thread may call it while the Wire lives.
   void cut();
 
+  // Ends both sides and hands over the descriptor; the Wire is of no more use.
+  int release();
+
  private:
   enum class Wait { kRead, kWrite };
   bool wait(Wait what, Instant deadline) const;
   // After a TLS call that returned `result`: true to call again.
   bool wait_for_tls(int result, Instant deadline) const;
 
-  const int fd_;
+  int fd_;
   SSL* ssl_ = nullptr;
   bool shaken_ = false;
   bool broken_ = false;

@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <cstring>
 #include <string>
+#include <system_error>
 
 #include "base/clock.h"
 #include "base/descriptor_limit.h"
@@ -73,6 +74,17 @@ void serve(Daemon& daemon, const sigset_t& signals) {
   }
 }
 
+int run(MonitorConfig config, bool dry_run, const sigset_t& signals) {
+  Daemon daemon(system_clock(), dry_run);
+  if (const auto started = daemon.start(std::move(config)); !started.ok()) {
+    log(LogLevel::kError, "not-started", {{"problem", started.error().message}});
+    return started.error().code == ErrorCode::kInvalid ? 2 : 1;
+  }
+  serve(daemon, signals);
+  daemon.end();
+  return 0;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -91,7 +103,10 @@ int main(int argc, char** argv) {
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   std::signal(SIGPIPE, SIG_IGN);
   http_global_init();
-  raise_descriptor_limit();
+  if (const auto few = too_few_descriptors(raise_descriptor_limit()); !few.empty()) {
+    log(LogLevel::kError, "not-started", {{"problem", few}});
+    return 1;
+  }
 
   auto outcome = read_monitor_config(arguments.config);
   for (const std::string& warning : outcome.warnings) {
@@ -103,12 +118,11 @@ int main(int argc, char** argv) {
     }
     return 2;
   }
-  Daemon daemon(system_clock(), arguments.dry_run);
-  if (const auto started = daemon.start(std::move(*outcome.config)); !started.ok()) {
-    log(LogLevel::kError, "not-started", {{"problem", started.error().message}});
-    return started.error().code == ErrorCode::kInvalid ? 2 : 1;
+  try {
+    return run(std::move(*outcome.config), arguments.dry_run, signals);
+  } catch (const std::system_error& error) {  // Each part starts threads of its own.
+    log(LogLevel::kError, "not-started",
+        {{"problem", std::string("no thread can be started: ") + error.what()}});
+    return 1;
   }
-  serve(daemon, signals);
-  daemon.end();
-  return 0;
 }

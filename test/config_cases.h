@@ -31,7 +31,7 @@ class ConfigFolder {
 
 // Reads each *.toml of `from` (credentials*.toml left out) with `read` (path, folder -> lines) and
 // compares with the *.expected beside it. With PM_REWRITE set, writes the *.expected instead.
-// Returns what differs, a text each.
+// Returns what differs, a text each, and a complaint when fewer than `least` hold a mistake.
 std::vector<std::string> failing_config_cases(
     const std::string& from, std::size_t least,
     const std::function<std::vector<std::string>(const std::string& path,

@@ -9,6 +9,7 @@
 
 #include "agent/drivers/drivers.h"
 #include "base/clock.h"
+#include "base/crash_point.h"
 
 namespace pointsman {
 namespace {
@@ -153,7 +154,9 @@ StoreReport MysqlDriver::report(Duration within) {
 
 Result<void> MysqlDriver::command(const std::string& sql, Instant deadline) {
   for (;;) {
+    crash_point("before-sql", sql);
     auto outcome = main_.run(sql, deadline);
+    crash_point("after-sql", sql);
     if (outcome) return {};
     // The server's own wait for a lock is cut into slices, so that nothing waits on unseen.
     if (main_.server_error() != ER_LOCK_WAIT_TIMEOUT || passed(deadline)) return outcome.error();

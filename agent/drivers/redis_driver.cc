@@ -8,6 +8,7 @@
 
 #include "agent/drivers/drivers.h"
 #include "base/clock.h"
+#include "base/crash_point.h"
 #include "base/file.h"
 #include "base/json.h"
 
@@ -71,7 +72,9 @@ Result<RedisDriver::State> RedisDriver::read_state(Instant deadline) {
 }
 
 Result<void> RedisDriver::command(const std::vector<std::string>& words, Instant deadline) {
+  crash_point("before-redis", words.front());
   auto reply = connection_.run(words, deadline);
+  crash_point("after-redis", words.front());
   if (!reply) return reply.error();
   return {};
 }

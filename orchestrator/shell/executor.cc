@@ -2,6 +2,7 @@
 
 #include <future>
 
+#include "base/crash_point.h"
 #include "base/json.h"
 #include "base/log.h"
 #include "orchestrator/shell/agent_view.h"
@@ -102,7 +103,9 @@ Result<OrderReply> RealExecutor::deliver(const std::string& service, const SendO
 }
 
 void RealExecutor::send(const std::string& service, const SendOrder& order) {
+  crash_point("before-order", to_string(order.kind));
   const auto reply = deliver(service, order, false, kOrderWithin);
+  crash_point("after-order", to_string(order.kind));
   OrderAnswered answered;
   answered.site = order.site;
   answered.kind = order.kind;

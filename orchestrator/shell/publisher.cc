@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <charconv>
+
+#include "base/crash_point.h"
 #include "base/planted.h"
 #include "providers/compare.h"
 
@@ -148,6 +150,13 @@ Result<Change> Publisher::change_for(int site, const Reign& reign, Duration with
   return change;
 }
 
+Result<void> Publisher::replace(const Change& change, Duration within) {
+  crash_point("before-update", change.key.type);
+  auto replaced = provider_.replace(change, within);
+  crash_point("after-update", change.key.type);
+  return replaced;
+}
+
 PublishAnswered Publisher::publish(const PublishRecord& order, Duration within) {
   PublishAnswered answered;
   answered.record = order.record;
@@ -157,7 +166,7 @@ PublishAnswered Publisher::publish(const PublishRecord& order, Duration within) 
   Error failure;
   if (!change.ok()) {
     failure = change.error();
-  } else if (const auto replaced = provider_.replace(*change, within / 2); replaced.ok()) {
+  } else if (const auto replaced = replace(*change, within / 2); replaced.ok()) {
     answered.accepted = true;
     answered.values = joined(change->desired);
     answered.detail = fmt::format("{} {} is {} by the provider's own account", key_.name, key_.type,

@@ -77,6 +77,7 @@ class Publisher {
   // Whether a mark that stands there lets `reign` write.
   Result<void> may_overwrite(const std::string& text, const Reign& reign) const;
   Result<Change> change_for(int site, const Reign& reign, Duration within);
+  Result<void> replace(const Change& change, Duration within);
   void seek_authorities();
   // The servers to ask on behalf of `order`; none, and why in `answered`, when there are none.
   std::vector<std::string> servers_for(const AskAuthorities& order,

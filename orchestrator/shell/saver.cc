@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "base/crash_point.h"
 #include "base/log.h"
 
 namespace pointsman {
@@ -26,6 +27,12 @@ std::string describe(const SaveBatch& batch) {
   }
   return fmt::format("the state of {} ({} bytes) with {} journal entries{}{}", services, bytes,
                      batch.journal.size(), rules.empty() ? "" : ": ", rules);
+}
+
+// Each record of the journal is a place of its own to die at.
+void pass_crash_points(const char* when, const SaveBatch& batch) {
+  for (const JournalEntry& line : batch.journal) crash_point(when, line.rule);
+  if (batch.journal.empty()) crash_point(when, "state");
 }
 
 }  // namespace
@@ -93,7 +100,9 @@ Result<ChainReport> Saver::verify() {
 
 bool Saver::save_one(const Ticketed& item) {
   const Instant begun = clock_.now();
+  pass_crash_points("before-save", item.batch);
   const auto saved = with([&](Store& store) { return store.save(item.batch); });
+  pass_crash_points("after-save", item.batch);
   const Duration took = clock_.now() - begun;
   if (took > 1s) log(LogLevel::kWarning, "store-slow", {{"took_ms", whole_ms(took)}});
   const std::lock_guard lock(problem_mutex_);

@@ -10,6 +10,7 @@
 
 #include <fmt/format.h>
 
+#include "base/crash_point.h"
 #include "base/crypto.h"
 
 namespace pointsman {
@@ -295,6 +296,7 @@ Result<void> SqliteStore::write(const SaveBatch& batch, const PlannedBatch& plan
   RETURN_IF_ERROR(write_moves(batch));
   RETURN_IF_ERROR(write_flight(batch));
   RETURN_IF_ERROR(write_head(planned.head));
+  crash_point("before-commit", batch.journal.empty() ? "state" : batch.journal.front().rule);
   return db_->run("COMMIT");
 }
 

@@ -10,7 +10,7 @@ using namespace pointsman;
 
 TEST_CASE("each agent configuration says what its file of expected lines says") {
   const auto failing = failing_config_cases(
-      PM_TEST_DATA "/config/agent", 10, [](const std::string& path, const std::string& folder) {
+      PM_TEST_DATA "/config/agent", 34, [](const std::string& path, const std::string& folder) {
         const auto outcome = read_agent_config(path);
         CHECK_EQ(outcome.config.has_value(), outcome.errors.empty());
         return config_lines(outcome.errors, outcome.warnings, folder);

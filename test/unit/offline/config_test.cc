@@ -29,7 +29,7 @@ MonitorConfig read_good() {
 
 TEST_CASE("each configuration says what its file of expected lines says") {
   const auto failing = failing_config_cases(
-      PM_TEST_DATA "/config/monitor", 50, [](const std::string& path, const std::string& folder) {
+      PM_TEST_DATA "/config/monitor", 70, [](const std::string& path, const std::string& folder) {
         const auto outcome = read_monitor_config(path);
         CHECK_EQ(outcome.config.has_value(), outcome.errors.empty());
         auto lines = config_lines(outcome.errors, outcome.warnings, folder);
