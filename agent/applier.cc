@@ -67,7 +67,7 @@ ReadBack Applier::open(const Standing& standing) {
   if (!start_units_) return back;
   aim_units({Aim::kOpen, standing.until, ""});
   const bool started = std::all_of(drivers_.begin(), drivers_.end(), [](const Attached& one) {
-    return one.worker->is_store() || !one.only_primary || one.worker->state().reached;
+    return one.worker->is_store() || !one.only_primary || one.worker->reached();
   });
   // From here on a unit that ends is its supervisor's care, or its operator's wish.
   if (started) {
@@ -119,7 +119,7 @@ ReadBack Applier::apply(const Standing& standing, Instant now) {
 
 bool Applier::stores_reached() const {
   return std::all_of(drivers_.begin(), drivers_.end(), [](const Attached& one) {
-    return !one.worker->is_store() || one.worker->state().reached;
+    return !one.worker->is_store() || one.worker->reached();
   });
 }
 
@@ -138,17 +138,19 @@ bool Applier::owes_units() const {
 
 bool Applier::units_stopped() const {
   return std::all_of(drivers_.begin(), drivers_.end(), [](const Attached& one) {
-    return one.worker->is_store() || !one.only_primary || one.worker->state().reached;
+    return one.worker->is_store() || !one.only_primary || one.worker->reached();
   });
 }
 
 // A store that hangs cannot be asked; it is closed when nothing can reach it.
 bool Applier::store_closed(const DriverWorker& worker, const Standing& standing) const {
-  const DriverState state = worker.state();
-  if (state.reached) return true;
-  if (!state.looked || state.looked_at < level_since_) return false;
-  if (state.report.liveness == Liveness::kStopped) return true;
-  return state.report.liveness == Liveness::kHung && standing.deadman.closed && units_stopped();
+  const bool alone = standing.deadman.closed && units_stopped();
+  return worker.read([&](const DriverState& state) {
+    if (state.reached) return true;
+    if (!state.looked || state.looked_at < level_since_) return false;
+    if (state.report.liveness == Liveness::kStopped) return true;
+    return state.report.liveness == Liveness::kHung && alone;
+  });
 }
 
 bool Applier::all_closed(const Standing& standing) const {
@@ -171,8 +173,10 @@ bool Applier::has_stores() const {
 bool Applier::stores_writable() const {
   return std::all_of(drivers_.begin(), drivers_.end(), [](const Attached& one) {
     if (!one.worker->is_store()) return true;
-    const StoreReport report = one.worker->state().report;
-    return report.liveness == Liveness::kUp && report.writable && !report.replica;
+    return one.worker->read([](const DriverState& state) {
+      const StoreReport& report = state.report;
+      return report.liveness == Liveness::kUp && report.writable && !report.replica;
+    });
   });
 }
 
@@ -208,7 +212,8 @@ void Applier::fill(ServiceReport& report, const DeadmanState& deadman, Instant n
 std::string Applier::trouble() const {
   std::string all;
   for (const Attached& one : drivers_) {
-    const std::string trouble = one.worker->state().trouble;
+    const std::string trouble =
+        one.worker->read([](const DriverState& state) { return state.trouble; });
     if (trouble.empty() || all.size() > 2000) continue;
     all += (all.empty() ? "" : "; ") + trouble.substr(0, 500);
   }
@@ -221,7 +226,10 @@ void Applier::confirm(CatchUp& catch_up) const {
   for (const Attached& one : drivers_) {
     if (!one.worker->is_store()) continue;
     const DriverWorker& worker = *one.worker;
-    catch_up.standby_read(worker.name(), worker.state().report.received,
+    if (!catch_up.waits_for(worker.name())) continue;
+    const std::string here =
+        worker.read([](const DriverState& state) { return state.report.received; });
+    catch_up.standby_read(worker.name(), here,
                           [&](const std::string& received, const std::string& executed) {
                             return worker.contains(received, executed);
                           });

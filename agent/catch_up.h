@@ -23,6 +23,12 @@ class CatchUp {
   // The primary had executed this at `at` (or later).
   void primary_told(const std::string& store, const std::string& executed, Instant at);
 
+  // Whether there is anything that standby_read() could confirm.
+  bool waits_for(const std::string& store) const {
+    const auto found = stores_.find(store);
+    return found != stores_.end() && !found->second.open.empty();
+  }
+
   // The standby holds this. Confirms what it can.
   void standby_read(const std::string& store, const std::string& received,
                     const Contains& contains);

@@ -68,6 +68,15 @@ class DriverWorker {
   // A goal of another aim or source is begun at once; the same with a later `until` goes on.
   void aim(const Goal& goal);
   DriverState state() const;
+  // Reads the state where it lies, under the worker's lock.
+  template <typename Read>
+  auto read(Read read) const {
+    const std::lock_guard lock(mutex_);
+    return read(state_);
+  }
+  bool reached() const {
+    return read([](const DriverState& state) { return state.reached; });
+  }
 
   // Pure, from any thread.
   std::optional<bool> contains(const std::string& received, const std::string& executed) const {

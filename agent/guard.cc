@@ -206,7 +206,8 @@ Verdict Guard::on_peer_report(const ServiceReport& report, Instant now, bool ans
   const bool named = record_.peer.empty();
   if (named) record_.peer = report.site;
   const bool lone_before = peer_report_ && peer_report_->lone;
-  peer_report_ = report;
+  peer_report_ = PeerReport{report.token,  report.role,        report.reign,
+                            report.fenced, report.fence_bound, report.lone};
   peer_report_at_ = now;
   if (answer) peer_lone_told_ = true;
   if (!answer && lone_before) peer_report_->lone = true;
@@ -215,6 +216,11 @@ Verdict Guard::on_peer_report(const ServiceReport& report, Instant now, bool ans
   Verdict verdict = learn_reign(report);
   verdict.save = verdict.save || named;
   return verdict;
+}
+
+bool Guard::report_may_save(const ServiceReport& report) const {
+  return record_.peer.empty() ||
+         (report.role == Role::kPrimary && report.reign.epoch > record_.reign.epoch);
 }
 
 // The peer says that it is in power: the way in which a standby learns of a new number, and the
@@ -251,30 +257,46 @@ Verdict Guard::learn_reign(const ServiceReport& report) {
   return verdict;
 }
 
-// Notes the terms of a vouch about to be sent; true when the record changed. Each bound goes up at
-// once, and down only when the last vouch with the wider one has surely ended.
-bool Guard::note_terms(const LeaseTerms& terms, Instant now) {
-  const LeaseTerms before = record_.widest;
-  LeaseTerms& widest = record_.widest;
+// Each bound goes up at once, and down only when the last vouch with the wider one has surely
+// ended.
+LeaseTerms Guard::widened(const LeaseTerms& terms, Instant now) const {
+  LeaseTerms widest = record_.widest;
   if (terms.lease >= widest.lease || now >= long_until_) widest.lease = terms.lease;
   if (terms.fence_bound >= widest.fence_bound || now >= late_until_) {
     widest.fence_bound = terms.fence_bound;
   }
+  return widest;
+}
+
+// Notes the terms of a vouch about to be sent; true when the record changed.
+bool Guard::note_terms(const LeaseTerms& terms, Instant now) {
+  const LeaseTerms before = record_.widest;
+  const LeaseTerms widest = record_.widest = widened(terms, now);
   const Instant end = now + promise_length(widest);
   if (widest.lease == terms.lease) long_until_ = end;
   if (widest.fence_bound == terms.fence_bound) late_until_ = end;
   return widest.lease != before.lease || widest.fence_bound != before.fence_bound;
 }
 
+LeaseTerms Guard::peer_terms(Duration lease) const {
+  return {lease, std::max(peer_report_->fence_bound, kFenceBoundArmed)};
+}
+
+bool Guard::vouch_may_save(Duration lease, Instant now) const {
+  if (!peer_report_) return false;
+  const LeaseTerms widest = widened(peer_terms(lease), now);
+  return widest.lease != record_.widest.lease || widest.fence_bound != record_.widest.fence_bound;
+}
+
 Guard::PeerVouch Guard::vouch_for_peer(Duration lease, Instant now) {
   PeerVouch out;
   if (record_.role == Role::kPrimary || record_.prepared || !peer_report_) return out;
-  const ServiceReport& report = *peer_report_;
+  const PeerReport& report = *peer_report_;
   if (record_.power != record_.peer || !record_.reign.any() || report.role != Role::kPrimary ||
       report.reign != record_.reign || report.token.incarnation == 0) {
     return out;
   }
-  const LeaseTerms terms{lease, std::max(report.fence_bound, kFenceBoundArmed)};
+  const LeaseTerms terms = peer_terms(lease);
   out.save = note_terms(terms, now);
   promise_.made(++own_number_, peer_report_at_, terms);
   owed_epoch_ = std::max(owed_epoch_, record_.reign.epoch);

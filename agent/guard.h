@@ -145,12 +145,20 @@ class Guard {
   // A prepare that ran out is voided here (save). Call at least every 100 ms and before reports.
   Verdict tick(Instant now);
 
+  // --- Whether a call may change the record. Where it may not, there is nothing to go back to.
+  bool tick_may_save(Instant now) const { return record_.prepared && now >= prepare_until_; }
+  bool is_taking() const { return taking_.has_value(); }
+  bool report_may_save(const ServiceReport& report) const;
+  bool vouch_may_save(Duration lease, Instant now) const;
+
   // --- Reading.
   Level level(Instant now) const;
   Instant lease_until() const;  // The latest of its leases; in the past: none.
   bool lone(Instant now) const;
   Instant promise_end() const;
   std::uint64_t epoch() const { return record_.reign.epoch; }
+  std::uint64_t fenced() const { return fenced_; }      // Read back.
+  std::uint64_t promoted() const { return promoted_; }  // Read back.
   // Fills the guard's part of a report, its token read at `now`.
   void fill(ServiceReport& report, Instant now) const;
 
@@ -181,6 +189,8 @@ class Guard {
   bool is_stale(const ServiceReport& report, bool answer);
   Verdict learn_reign(const ServiceReport& report);
   bool note_terms(const LeaseTerms& terms, Instant now);
+  LeaseTerms widened(const LeaseTerms& terms, Instant now) const;
+  LeaseTerms peer_terms(Duration lease) const;
 
   std::string site_;
   GuardRecord record_;
@@ -219,7 +229,16 @@ class Guard {
   std::uint64_t owed_epoch_ = 0;  // The highest reign that a promise of ours may speak of.
   Instant long_until_{0};         // When the last vouch with the widest lease has surely ended,
   Instant late_until_{0};         // and that with the widest fence bound.
-  std::optional<ServiceReport> peer_report_;
+  // Of the peer's report what counts.
+  struct PeerReport {
+    Token token;
+    Role role = Role::kNone;
+    Reign reign;
+    std::uint64_t fenced = 0;
+    Duration fence_bound{0};
+    bool lone = false;
+  };
+  std::optional<PeerReport> peer_report_;
   Instant peer_report_at_{0};
   std::deque<Token> peer_former_;  // Last tokens of its incarnations before.
   bool peer_lone_told_ = false;    // It has told since we last had reason to doubt.

@@ -52,13 +52,15 @@ ServiceReport ServiceRunner::on_monitor_poll(const PollRequest& request, const S
       vouched = verdict.accepted;
       say("vouch-refused", verdict);
     }
-    change([&](Guard& guard) { return guard.on_monitor_poll(poll.lease, now); });
+    change_if(guard_.record().lease != poll.lease,
+              [&](Guard& guard) { return guard.on_monitor_poll(poll.lease, now); });
     if (poll.renewal) {
       say("renewal-refused", change([&](Guard& guard) {
             return guard.on_renewal(*poll.renewal, poll.prepare_ttl, now);
           }));
     }
-    change([&](Guard& guard) { return guard.on_monitor_counter(request.counter); });
+    change_if(request.counter > guard_.record().monitor_counter,
+              [&](Guard& guard) { return guard.on_monitor_counter(request.counter); });
     if (poll.witness) {
       for (const Json& target : poll.witness->as_array()) {
         say("peer-name",
@@ -147,11 +149,8 @@ OrderReply ServiceRunner::on_order(const Order& order) {
   if (!reply.accepted || order.dry_run || order.verb != Verb::kFence) return reply;
   {
     std::unique_lock lock(mutex_);
-    progress_.wait_for(lock, kFenceWait, [&] {
-      ServiceReport standing_now;
-      guard_.fill(standing_now, parts_.clock->now());
-      return stopping_ || standing_now.fenced >= order.reign.epoch;
-    });
+    progress_.wait_for(lock, kFenceWait,
+                       [&] { return stopping_ || guard_.fenced() >= order.reign.epoch; });
   }
   reply.report = report();
   return reply;
@@ -272,8 +271,9 @@ ServiceReport ServiceRunner::report_locked(Instant now) {
   }
   report.spec_version = spec_version_;
   report.trouble = applier_.trouble();
-  for (const std::string& more : {deadman_.trouble, save_trouble_}) {
-    if (!more.empty()) report.trouble += (report.trouble.empty() ? "" : "; ") + more.substr(0, 500);
+  for (const std::string* more : {&deadman_.trouble, &save_trouble_}) {
+    if (more->empty()) continue;
+    report.trouble += (report.trouble.empty() ? "" : "; ") + more->substr(0, 500);
   }
   return report;
 }
@@ -315,13 +315,14 @@ ServicePoll ServiceRunner::poll_for_peer() {
   poll.service = name();
   poll.lease = guard_.record().lease;
   poll.spec_version = spec_version_;
-  Guard before = guard_;
-  Guard::PeerVouch vouch = guard_.vouch_for_peer(poll.lease, now);
-  if (!vouch.save || save()) {
-    poll.vouch = vouch.vouch;
-  } else {
-    guard_ = std::move(before);
-  }
+  std::optional<Vouch> vouch;
+  const Verdict verdict =
+      change_if(guard_.vouch_may_save(poll.lease, now), [&](Guard& guard) -> Verdict {
+        Guard::PeerVouch made = guard.vouch_for_peer(poll.lease, now);
+        vouch = std::move(made.vouch);
+        return {true, made.save, false, ""};
+      });
+  if (verdict.accepted) poll.vouch = std::move(vouch);
   poll.own = report_locked(now);
   return poll;
 }
@@ -330,8 +331,9 @@ ServicePoll ServiceRunner::poll_for_peer() {
 Verdict ServiceRunner::take_report(const ServiceReport& report, bool answer) {
   const Role before = guard_.record().role;
   const std::string power_before = guard_.record().power;
-  const Verdict verdict = change(
-      [&](Guard& guard) { return guard.on_peer_report(report, parts_.clock->now(), answer); });
+  const Verdict verdict = change_if(guard_.report_may_save(report), [&](Guard& guard) {
+    return guard.on_peer_report(report, parts_.clock->now(), answer);
+  });
   if (answer || verdict.save || verdict.alarm) say("peer-report", verdict);
   if (before == Role::kPrimary && guard_.record().role == Role::kFenced) hook_due_ = "fenced";
   if (guard_.record().power != power_before) catch_up_.forget();

@@ -128,8 +128,6 @@ void ServiceRunner::say(const char* event, const Verdict& verdict) {
 
 DeadmanGoal ServiceRunner::deadman_goal() {
   const std::lock_guard lock(mutex_);
-  ServiceReport told;
-  guard_.fill(told, parts_.clock->now());
   switch (guard_.record().role) {
     case Role::kNone: return {};
     case Role::kPrimary: return {DeadmanMode::kArmed, guard_.lease_until()};
@@ -137,7 +135,7 @@ DeadmanGoal ServiceRunner::deadman_goal() {
     case Role::kFenced: break;
   }
   // A store that hangs is fenced by its ports alone: they stay closed until it is read-only.
-  const bool read_back = told.fenced != 0 && told.fenced == guard_.record().fence_epoch;
+  const bool read_back = guard_.fenced() != 0 && guard_.fenced() == guard_.record().fence_epoch;
   return {read_back && closed_ ? DeadmanMode::kStandby : DeadmanMode::kArmed, Instant{0}};
 }
 
@@ -188,15 +186,13 @@ void ServiceRunner::read_back(const ReadBack& back, const Standing& applied,
     if (bells_.lease_changed) bells_.lease_changed();
   }
   if (guard_.record().role == Role::kPrimary) closed_ = planted(Plant::kHungFenceOpens);
-  ServiceReport before;
-  guard_.fill(before, parts_.clock->now());
   std::string reached;
-  if (back.closed && before.fenced != fence_epoch &&
+  if (back.closed && guard_.fenced() != fence_epoch &&
       guard_.on_fence_read_back(fence_epoch).accepted) {
     log(LogLevel::kNotice, "fence-read-back", {{"service", name()}, {"epoch", fence_epoch}});
     reached = "fenced";
   }
-  if (back.open && before.promoted != reign.epoch &&
+  if (back.open && guard_.promoted() != reign.epoch &&
       guard_.on_promotion_read_back(reign).accepted) {
     log(LogLevel::kNotice, "promotion-read-back", {{"service", name()}, {"epoch", reign.epoch}});
     reached = "promoted";
@@ -216,7 +212,8 @@ void ServiceRunner::read_back(const ReadBack& back, const Standing& applied,
 
 // True when power was taken just now.
 bool ServiceRunner::finish_take(Instant now) {
-  const Verdict verdict = change([&](Guard& guard) { return guard.finish_take(now); });
+  const Verdict verdict =
+      change_if(guard_.is_taking(), [&](Guard& guard) { return guard.finish_take(now); });
   say(verdict.accepted ? "taken" : "not-taken", verdict);
   if (!verdict.accepted || !verdict.save) return false;
   follow_ = false;
@@ -234,7 +231,8 @@ Duration ServiceRunner::turn() {
     const std::lock_guard lock(mutex_);
     now = parts_.clock->now();
     last_turn_ns_ = now.ns;
-    say("prepare-void", change([&](Guard& guard) { return guard.tick(now); }));
+    say("prepare-void",
+        change_if(guard_.tick_may_save(now), [&](Guard& guard) { return guard.tick(now); }));
     took = finish_take(now);
     next = standing(now);
     note_level(next.level, now);
@@ -248,8 +246,8 @@ Duration ServiceRunner::turn() {
   if (const bool owed = applier_.owes_units(); owed != guard_.record().units_owed) {
     change([&](Guard& guard) { return guard.on_units_owed(owed); });
   }
-  applied_ = next;
-  const Duration rest = next.until - parts_.clock->now();
+  applied_ = std::move(next);
+  const Duration rest = applied_.until - parts_.clock->now();
   return rest > Duration::zero() ? std::min(rest, kTurn) : kTurn;
 }
 

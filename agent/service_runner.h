@@ -17,6 +17,7 @@
 #include "agent/deadman.h"
 #include "agent/guard.h"
 #include "agent/witness.h"
+#include "base/check.h"
 #include "base/clock.h"
 #include "base/planted.h"
 #include "base/queue.h"
@@ -128,6 +129,9 @@ class ServiceRunner {
   // Changes the guard, then saves its record if it has to; takes everything back when that fails.
   template <typename Change>
   Verdict change(Change change);
+  // The same for a change that may leave the record as it is: then there is no copy to go back to.
+  template <typename Change>
+  Verdict change_if(bool may_save, Change change);
   bool save();
   Standing standing(Instant now);
   void read_back(const ReadBack& back, const Standing& applied, std::uint64_t fence_epoch,
@@ -195,6 +199,14 @@ Verdict ServiceRunner::change(Change change) {
   if (!verdict.save || save()) return verdict;
   guard_ = std::move(before);
   return {false, false, true, "cannot keep it: " + save_trouble_};
+}
+
+template <typename Change>
+Verdict ServiceRunner::change_if(bool may_save, Change change) {
+  if (may_save) return this->change(std::move(change));
+  const Verdict verdict = change(guard_);
+  CHECK(!verdict.save);
+  return verdict;
 }
 
 // The record on disk: kNotFound when there is none yet; kInvalid when it is broken, and then

@@ -84,8 +84,7 @@ Duration wake_after(const Turn& turn) {
 }  // namespace
 
 Decision step(const ServicePolicy& policy, ServiceState state, const Event& event, Instant now) {
-  Decision out;
-  out.next = std::move(state);
+  Decision out{std::move(state), false, {}, {}, false, std::nullopt, "", {}, std::nullopt, 0};
   Turn turn{policy, out.next, out, event, now};
   fold(turn);
   if (const auto* asked = std::get_if<OperatorAsked>(&event.what)) obey(turn, *asked);

@@ -1,9 +1,8 @@
 #include "orchestrator/shell/decider.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <set>
+#include <string_view>
 
 #include "base/log.h"
 #include "base/planted.h"
@@ -15,6 +14,12 @@ constexpr Duration kLateMost = 1s;  // A turn later than this: doubt ourselves.
 constexpr Duration kLateHolds = 5s;
 constexpr Duration kRestMost = 250ms;
 constexpr Duration kAllFailedEvery = 50ms;  // It looks at every service.
+
+std::string hex16(std::uint64_t n) {
+  std::string text(16, '0');
+  for (std::size_t k = text.size(); n != 0; n >>= 4) text[--k] = "0123456789abcdef"[n & 15];
+  return text;
+}
 
 bool says_down(const ServicePolicy& policy, const ServiceState& state, Instant now) {
   for (int site = 0; site < kSites; ++site) {
@@ -104,17 +109,22 @@ Surroundings Decider::surroundings(const std::string& service, Instant now) {
   around.loop_late = now < late_until_;
   around.store_problem = parts_.saver.problem();
   around.moves_at_once = parts_.moves_at_once;
+  around.others_moving = others_moving(service, now);
+  around.all_failed = all_failed_;
+  return around;
+}
+
+// Services, not attempts: one whose standby refuses tries again and again.
+int Decider::others_moving(const std::string& service, Instant now) {
   while (!breaker_.empty() && now - breaker_.front().first > parts_.breaker_window) {
     breaker_.pop_front();
   }
-  // Services, not attempts: one whose standby refuses tries again and again.
-  std::set<std::string> others;
-  for (const auto& [at, whose] : breaker_) others.insert(whose);
-  others.erase(service);
-  if (planted(Plant::kBreakerPerService)) others.clear();
-  around.others_moving = static_cast<int>(others.size());
-  around.all_failed = all_failed_;
-  return around;
+  if (planted(Plant::kBreakerPerService)) return 0;
+  std::set<std::string_view> others;
+  for (const auto& [at, whose] : breaker_) {
+    if (whose != service) others.insert(whose);
+  }
+  return static_cast<int>(others.size());
 }
 
 void Decider::step_one(Service& service, LoopEvent event, Instant now) {
@@ -123,7 +133,7 @@ void Decider::step_one(Service& service, LoopEvent event, Instant now) {
   }
   Event input;
   input.what = std::move(event.what);
-  input.fresh = {fmt::format("{:016x}", parts_.chance()), fmt::format("m-{:016x}", parts_.chance()),
+  input.fresh = {hex16(parts_.chance()), "m-" + hex16(parts_.chance()),
                  static_cast<std::uint32_t>(parts_.chance())};
   input.around = surroundings(service.policy.name, now);
   input.counter = counter_;
@@ -160,7 +170,7 @@ void Decider::set_widest(Service& service, const VouchWish& wish, Instant now) {
   }
 }
 
-void Decider::decide(Service& service, Decision decision,
+void Decider::decide(Service& service, Decision&& decision,
                      std::unique_ptr<std::promise<OperatorAnswer>> answer, Instant now) {
   const std::string& name = service.policy.name;
   service.changed = true;

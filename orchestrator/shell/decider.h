@@ -108,7 +108,7 @@ class Decider {
   };
 
   void step_one(Service& service, LoopEvent event, Instant now);
-  void decide(Service& service, Decision decision,
+  void decide(Service& service, Decision&& decision,
               std::unique_ptr<std::promise<OperatorAnswer>> answer, Instant now);
   std::uint64_t save(Service& service, const Decision& decision, Instant now);
   JournalEntry entry_of(const Service& service, const JournalLine& line, Instant now) const;
@@ -117,6 +117,7 @@ class Decider {
   void start_all(Service& service, Waiting waiting);
   void guide_pollers(Service& service, bool hurry);
   Surroundings surroundings(const std::string& service, Instant now);
+  int others_moving(const std::string& service, Instant now);
 
   Parts parts_;
   std::map<std::string, Service> services_;

@@ -127,14 +127,14 @@ void VouchBook::address(Order& order, int site, Instant now) {
   to.vouched_epoch = std::max(to.vouched_epoch, order.reign.epoch);
 }
 
-bool VouchBook::heard(const SiteReply& reply, Instant now) {
-  const auto& [service, site, report, sequence] = reply;
-  SiteBook& from = services_[service].sites.at(static_cast<std::size_t>(site));
-  if (sequence <= from.last_sequence) return false;
-  from.last_sequence = sequence;
-  from.token = report.token;
+bool VouchBook::heard(SiteReply reply, Instant now) {
+  SiteBook& from = services_[reply.service].sites.at(static_cast<std::size_t>(reply.site));
+  if (reply.sequence <= from.last_sequence) return false;
+  from.last_sequence = reply.sequence;
   from.received = now;
-  from.report = report;
+  from.report = std::move(reply.report);
+  const ServiceReport& report = *from.report;
+  from.token = report.token;
   if (report.monitor_run == run_ && report.monitor_vouch > 0) {
     from.promise.superseded(report.monitor_vouch);
   }

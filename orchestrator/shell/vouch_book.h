@@ -32,7 +32,7 @@ struct VouchTerms {
 struct SiteReply {
   const std::string& service;
   int site = 0;
-  const ServiceReport& report;
+  ServiceReport report;
   std::uint64_t sequence = 0;
 };
 
@@ -72,7 +72,7 @@ class VouchBook {
   void address(Order& order, int site, Instant now);
 
   // A reply to a request of this run. False when it is older than one already noted.
-  bool heard(const SiteReply& reply, Instant now);
+  bool heard(SiteReply reply, Instant now);
 
   Instant promise_end(const std::string& service, int site) const;
   bool knows_token(const std::string& service, int site) const;

@@ -10,6 +10,7 @@
 #include <thread>
 #include <vector>
 
+#include "base/check.h"
 #include "base/log.h"
 #include "base/time.h"
 #include "orchestrator/sim/planted.h"
@@ -102,6 +103,13 @@ bool read_wish(const std::vector<std::string>& words, Wish& wish) {
   return true;
 }
 
+// Of all threads, since the start.
+Duration cpu_time() {
+  timespec used{};
+  CHECK(clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used) == 0);
+  return std::chrono::seconds(used.tv_sec) + std::chrono::nanoseconds(used.tv_nsec);
+}
+
 SeedResult run_seed(const Wish& wish, std::uint64_t seed) {
   World world(draw_setting(seed, wish.minutes), wish.trace);
   return world.run();
@@ -169,6 +177,8 @@ int run(const Wish& wish) {
   std::uint64_t hash = 0;
   const std::vector<SeedResult> failed = run_all(wish, total, hash);
   print_summary(total, hash);
+  // A trace is the same each time; how long it took is not.
+  if (!wish.trace) print_speed(total, cpu_time());
   for (const SeedResult& result : failed) {
     print_failure(result, draw_setting(result.seed, wish.minutes));
     if (wish.shrink) print_shrunk(result, wish.minutes);

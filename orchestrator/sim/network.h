@@ -3,6 +3,7 @@
 #include <array>
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <unordered_map>
 #include <vector>
 
@@ -18,7 +19,7 @@ namespace pointsman {
 
 struct CallReply {
   std::vector<ServiceReport> reports;
-  OrderReply order;
+  std::optional<OrderReply> order;
 };
 
 class Network {
@@ -51,9 +52,9 @@ class Network {
     int from = 0;
     int to = 0;
     Duration within{0};                              // True time.
-    std::function<void(std::uint64_t call)> arrive;  // Runs at the callee, perhaps twice.
-    std::function<void(const CallReply* reply)>
-        done;  // Runs at the caller once; nullptr: no answer.
+    std::function<void(std::uint64_t call)> arrive;  // Runs at the callee; a duplicate is a copy.
+    // Runs at the caller once; nullptr: no answer. It may take what it is given.
+    std::function<void(CallReply* reply)> done;
   };
   void call(Call call) {
     const std::uint64_t id = ++last_;
@@ -61,11 +62,11 @@ class Network {
     const auto first = arrival(call.from, call.to);
     if (first && dice_.chance(10)) {
       if (const auto again = arrival(call.from, call.to)) {
-        line_.at(*again, [arrive, id] { arrive(id); });
+        line_.at(*again, [arrive, id]() mutable { arrive(id); });
       }
     }
     open_.emplace(id, Open{call.from, call.to, std::move(call.done)});
-    if (first) line_.at(*first, [arrive = std::move(arrive), id] { arrive(id); });
+    if (first) line_.at(*first, [arrive = std::move(arrive), id]() mutable { arrive(id); });
     line_.in(call.within, [this, id] { end(id, nullptr); });
   }
 
@@ -74,7 +75,7 @@ class Network {
     const auto found = open_.find(id);
     if (found == open_.end()) return;
     if (const auto when = arrival(found->second.to, found->second.from)) {
-      line_.at(*when, [this, id, reply = std::move(reply)] { end(id, &reply); });
+      line_.at(*when, [this, id, reply = std::move(reply)]() mutable { end(id, &reply); });
     }
   }
 
@@ -82,9 +83,9 @@ class Network {
   struct Open {
     int from;
     int to;
-    std::function<void(const CallReply*)> done;
+    std::function<void(CallReply*)> done;
   };
-  void end(std::uint64_t id, const CallReply* reply) {
+  void end(std::uint64_t id, CallReply* reply) {
     const auto found = open_.find(id);
     if (found == open_.end()) return;
     auto done = std::move(found->second.done);

@@ -79,25 +79,26 @@ void SimMonitor::ExecutorTwin::deliver(int service, const SendOrder& order) {
   call.from = kMonitorEnd;
   call.to = end_of(order.site);
   call.within = monitor_.clock().real(1s);
-  call.arrive = [wire = std::move(wire), site = order.site, &world = world_](std::uint64_t id) {
-    world.arrive_at(end_of(site), [&world, wire, site, id] {
+  call.arrive = [wire = std::move(wire), site = order.site,
+                 &world = world_](std::uint64_t id) mutable {
+    world.arrive_at(end_of(site), [&world, wire = std::move(wire), site, id] {
       world.sites.at(static_cast<std::size_t>(site)).on_order(wire, id);
     });
   };
   call.done = [this, service, order, &world = world_,
-               run = world_.hosts[kMonitorEnd].run](const CallReply* reply) {
+               run = world_.hosts[kMonitorEnd].run](CallReply* reply) {
     if (world.hosts[kMonitorEnd].run != run) return;
-    std::optional<CallReply> copy;
-    if (reply != nullptr) copy = *reply;
-    world.arrive_at(kMonitorEnd, [this, service, order, copy = std::move(copy)] {
-      answered(service, order, copy ? &*copy : nullptr);
+    std::optional<OrderReply> kept;
+    if (reply != nullptr) kept = std::move(reply->order);
+    world.arrive_at(kMonitorEnd, [this, service, order, kept = std::move(kept)] {
+      answered(service, order, kept ? &*kept : nullptr);
     });
   };
   world_.net.call(std::move(call));
 }
 
 void SimMonitor::ExecutorTwin::answered(int service, const SendOrder& order,
-                                        const CallReply* reply) {
+                                        const OrderReply* reply) {
   lanes_[{service, order.site}].busy = false;
   const auto [asked, sequence] = sent_[{service, order.site}];
   const std::string& name = world_.policy(service).name;
@@ -106,14 +107,14 @@ void SimMonitor::ExecutorTwin::answered(int service, const SendOrder& order,
   told.kind = order.kind;
   told.reached = reply != nullptr;
   if (reply != nullptr) {
-    told.accepted = reply->order.accepted;
-    told.reason = reply->order.reason;
+    told.accepted = reply->accepted;
+    told.reason = reply->reason;
     const bool news = book_.with([&](VouchBook& book) {
-      return book.heard({name, order.site, reply->order.report, sequence}, monitor_.clock().now());
+      return book.heard({name, order.site, reply->report, sequence}, monitor_.clock().now());
     });
     if (news) {
-      monitor_.give(name, AgentHeard{order.site,
-                                     view_of(world_.policy(service), reply->order.report), asked});
+      monitor_.give(name,
+                    AgentHeard{order.site, view_of(world_.policy(service), reply->report), asked});
     }
   }
   if (world_.hosts[kMonitorEnd].doomed) return;

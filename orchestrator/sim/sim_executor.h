@@ -29,7 +29,7 @@ class SimMonitor::ExecutorTwin final : public Executor {
 
   void next_order(int service, int site);
   void deliver(int service, const SendOrder& order);
-  void answered(int service, const SendOrder& order, const CallReply* reply);
+  void answered(int service, const SendOrder& order, const OrderReply* reply);
   void next_job();
   void read_record(const ProviderJob& job);
   void publish(const ProviderJob& job);

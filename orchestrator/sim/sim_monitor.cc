@@ -161,25 +161,24 @@ void SimMonitor::poll(std::size_t site) {
   call.to = end_of(static_cast<int>(site));
   call.within = clock().real(500ms);
   const std::uint64_t sequence = request.sequence;
-  call.arrive = [this, site, request = std::move(request)](std::uint64_t id) {
-    world_.arrive_at(end_of(static_cast<int>(site)), [this, site, request, id] {
-      world_.sites.at(site).on_monitor_poll(request, id);
-    });
+  call.arrive = [this, site, request = std::move(request)](std::uint64_t id) mutable {
+    world_.arrive_at(end_of(static_cast<int>(site)),
+                     [this, site, request = std::move(request), id] {
+                       world_.sites.at(site).on_monitor_poll(request, id);
+                     });
   };
-  call.done = [this, site, asked, sequence,
-               run = world_.hosts[kMonitorEnd].run](const CallReply* reply) {
+  call.done = [this, site, asked, sequence, run = world_.hosts[kMonitorEnd].run](CallReply* reply) {
     if (world_.hosts[kMonitorEnd].run != run) return;
-    std::optional<CallReply> copy;
-    if (reply != nullptr) copy = *reply;
-    world_.arrive_at(kMonitorEnd, [this, site, asked, sequence, copy = std::move(copy)] {
-      polled(site, asked, sequence, copy ? &*copy : nullptr);
+    std::optional<CallReply> kept;
+    if (reply != nullptr) kept = std::move(*reply);
+    world_.arrive_at(kMonitorEnd, [this, site, asked, sequence, kept = std::move(kept)]() mutable {
+      polled(site, asked, sequence, kept ? &*kept : nullptr);
     });
   };
   world_.net.call(std::move(call));
 }
 
-void SimMonitor::polled(std::size_t site, Instant asked, std::uint64_t sequence,
-                        const CallReply* reply) {
+void SimMonitor::polled(std::size_t site, Instant asked, std::uint64_t sequence, CallReply* reply) {
   Poller& poller = pollers_.at(site);
   poller.open = false;
   queue_poll(site, std::max(poller.next, world_.line.now()));
@@ -191,13 +190,14 @@ void SimMonitor::polled(std::size_t site, Instant asked, std::uint64_t sequence,
     }
     return;
   }
-  for (const ServiceReport& report : reply->reports) {
+  for (ServiceReport& report : reply->reports) {
+    const ServicePolicy& policy = world_.policy(world_.index_of(report.service));
+    AgentHeard heard{index, view_of(policy, report), asked};
     const bool news = book_->with([&](VouchBook& book) {
-      return book.heard({report.service, index, report, sequence}, clock().now());
+      return book.heard({policy.name, index, std::move(report), sequence}, clock().now());
     });
     if (!news) continue;
-    const ServicePolicy& policy = world_.policy(world_.index_of(report.service));
-    give(report.service, AgentHeard{index, view_of(policy, report), asked});
+    give(policy.name, std::move(heard));
     if (world_.hosts[kMonitorEnd].doomed) return;
   }
 }

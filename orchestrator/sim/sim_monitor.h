@@ -69,7 +69,7 @@ class SimMonitor {
   void turn(std::optional<LoopEvent> event);
   void queue_turn();
   void poll(std::size_t site);
-  void polled(std::size_t site, Instant asked, std::uint64_t sequence, const CallReply* reply);
+  void polled(std::size_t site, Instant asked, std::uint64_t sequence, CallReply* reply);
   void queue_poll(std::size_t site, Instant when);
   void attempt(std::size_t eye, bool again);
   void known(std::size_t eye, Instant started, ProbeSeenThere seen, Duration held_up);

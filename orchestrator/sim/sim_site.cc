@@ -244,15 +244,15 @@ void SimSite::poll_peer() {
   call.from = end();
   call.to = end_of(1 - site_);
   call.within = clock().real(500ms);
-  call.arrive = [this, request = std::move(request)](std::uint64_t id) {
-    world_.arrive_at(end_of(1 - site_), [this, request, id] {
+  call.arrive = [this, request = std::move(request)](std::uint64_t id) mutable {
+    world_.arrive_at(end_of(1 - site_), [this, request = std::move(request), id] {
       world_.sites.at(static_cast<std::size_t>(1 - site_)).on_peer_poll(request, id);
     });
   };
-  call.done = [this, began, again, run = world_.site_host(site_).run](const CallReply* reply) {
+  call.done = [this, began, again, run = world_.site_host(site_).run](CallReply* reply) {
     if (world_.site_host(site_).run != run) return;
     std::vector<ServiceReport> reports;
-    if (reply != nullptr) reports = reply->reports;
+    if (reply != nullptr) reports = std::move(reply->reports);
     world_.arrive_at(end(), [this, began, again, reports = std::move(reports)] {
       for (const ServiceReport& report : reports) {
         services_[static_cast<std::size_t>(world_.index_of(report.service))].runner->on_peer_reply(

@@ -33,6 +33,12 @@ void print_summary(const Figures& total, std::uint64_t hash) {
       total.acknowledged, total.lost, hash);
 }
 
+void print_speed(const Figures& total, Duration cpu) {
+  const double used = std::max(seconds(cpu), 0.001);
+  fmt::print("{:.1f} s of CPU time, {:.0f} simulated seconds for each\n", used,
+             seconds(total.simulated) / used);
+}
+
 void print_failure(const SeedResult& result, const Setting& setting) {
   fmt::print("\nFAILED: seed {}: {} {}\nfaults:\n", result.seed, result.invariant, result.what);
   for (const Fault& fault : setting.faults) fmt::print("  {}\n", fault.text());

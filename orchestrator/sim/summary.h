@@ -7,6 +7,8 @@
 namespace pointsman {
 
 void print_summary(const Figures& total, std::uint64_t hash);
+// `cpu`: what the run took of all cores together.
+void print_speed(const Figures& total, Duration cpu);
 void print_failure(const SeedResult& result, const Setting& setting);
 
 // Drops faults of the failing seed while it still breaks the same invariant, and prints the rest.

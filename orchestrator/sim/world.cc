@@ -67,25 +67,22 @@ World::~World() = default;
 
 // --- Hosts and processes.
 
-void World::on_host(int host, Instant when, std::function<void()> what) {
-  line.at(when, [this, host, run = hosts.at(static_cast<std::size_t>(host)).run,
-                 what = std::move(what)]() mutable { run_on(host, run, std::move(what)); });
-}
-
-void World::arrive_at(int host, std::function<void()> what) {
-  run_on(host, hosts.at(static_cast<std::size_t>(host)).run, std::move(what));
-}
-
-void World::run_on(int index, std::uint64_t run, std::function<void()> what) {
-  SimHost& host = hosts.at(static_cast<std::size_t>(index));
-  if (!host.running || host.run != run) return;
-  if (line.now() < host.frozen_until) return on_host(index, host.frozen_until, std::move(what));
-  what();
-  if (host.doomed) {
-    note(fmt::format("crash of {}", index));
-    kill_process(index);
-    line.in(dice.between(20ms, 5s), [this, index] { start_process(index); });
+void World::run(Timeline::Due due) {
+  const int index = due.owner.host;
+  if (index < 0) return due.task();
+  SimHost& host = host_at(index);
+  if (!host.running || host.run != due.owner.run) return;
+  if (line.now() < host.frozen_until) {
+    return line.at(host.frozen_until, due.owner, std::move(due.task));
   }
+  due.task();
+  if (host.doomed) crash(index);
+}
+
+void World::crash(int index) {
+  note(fmt::format("crash of {}", index));
+  kill_process(index);
+  line.in(dice.between(20ms, 5s), [this, index] { start_process(index); });
 }
 
 bool World::crash_point(int index) {
@@ -223,7 +220,10 @@ void World::replicate() {
 }
 
 void World::turn_until(Instant end) {
-  while (!failed() && line.turn(end)) {
+  while (!failed()) {
+    auto due = line.turn(end);
+    if (!due) return;
+    run(std::move(*due));
   }
 }
 

@@ -59,8 +59,18 @@ class World {
 
   // --- For its parts.
   // Runs `what` on `host` at `when`: later while its process is frozen, never once it has died.
-  void on_host(int host, Instant when, std::function<void()> what);
-  void arrive_at(int host, std::function<void()> what);  // The same, now.
+  void on_host(int host, Instant when, Task what) {
+    line.at(when, {host, host_at(host).run}, std::move(what));
+  }
+  // The same, now. Nothing is moved anywhere unless it has to wait.
+  template <typename F>
+  void arrive_at(int host, F what) {
+    SimHost& at = host_at(host);
+    if (!at.running) return;
+    if (line.now() < at.frozen_until) return on_host(host, at.frozen_until, std::move(what));
+    what();
+    if (at.doomed) crash(host);
+  }
   // A place where the process may die: true when it does, and nothing it does now counts.
   bool crash_point(int host);
   void kill_process(int host);
@@ -81,7 +91,8 @@ class World {
   bool takes_writes(int service, int site);
   bool ports_pass(int service, int site);
   int index_of(const std::string& service) const { return service[1] - '0'; }
-  SimHost& site_host(int site) { return hosts.at(static_cast<std::size_t>(end_of(site))); }
+  SimHost& host_at(int host) { return hosts.at(static_cast<std::size_t>(host)); }
+  SimHost& site_host(int site) { return host_at(end_of(site)); }
   const ServicePolicy& policy(int service) const {
     return setting.services.at(static_cast<std::size_t>(service));
   }
@@ -111,7 +122,8 @@ class World {
   bool healed = false;          // No fault does anything any more.
 
  private:
-  void run_on(int host, std::uint64_t run, std::function<void()> what);
+  void run(Timeline::Due due);
+  void crash(int host);
   void replicate();
   void heal();
   void end_faults();
