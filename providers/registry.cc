@@ -27,12 +27,9 @@ struct Registered {
 // Sorted. A new provider is one line here, its own files, and the conformance suite.
 constexpr const char* kDns = "A, AAAA, CNAME";
 constexpr Registered kRegistry[] = {
-    {"aliyun", kDns, make_aliyun},
-    {"aliyun-slb", "SLB", make_aliyun_slb},
-    {"cloudflare", kDns, make_cloudflare},
-    {"exec", kDns, make_exec},
-    {"rfc2136", kDns, make_rfc2136},
-    {"webhook", kDns, make_webhook},
+    {"aliyun", kDns, make_aliyun},         {"aliyun-slb", "SLB", make_aliyun_slb},
+    {"cloudflare", kDns, make_cloudflare}, {"exec", kDns, make_exec},
+    {"rfc2136", kDns, make_rfc2136},       {"webhook", kDns, make_webhook},
 };
 
 }  // namespace
