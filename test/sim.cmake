@@ -1,9 +1,9 @@
 # The simulator: fixed seeds, fresh ones (the run prints them), and the same trace twice.
-add_test(NAME sim-fixed COMMAND pointsman-sim --seeds 1..150 --minutes 15 --jobs 1)
+add_test(NAME sim-fixed COMMAND pointsman-sim --seeds 1..1000 --minutes 15 --jobs 1)
 set_tests_properties(sim-fixed PROPERTIES LABELS sim TIMEOUT 900)
 
 add_test(NAME sim-fresh COMMAND pointsman-sim --fresh --seeds 1..100000 --minutes 15 --jobs 1
-         --within 150 --shrink)
+         --within 90 --shrink)
 set_tests_properties(sim-fresh PROPERTIES LABELS sim TIMEOUT 900)
 
 add_test(NAME sim-deterministic COMMAND bash -c "set -o pipefail; \
