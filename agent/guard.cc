@@ -350,6 +350,7 @@ void Guard::fill(ServiceReport& report, Instant now) const {
   report.reign = record_.reign;
   report.power = record_.power;
   report.highest = record_.highest;
+  report.highest_id = record_.highest_reign.id;
   report.prepared.reset();
   if (record_.prepared) {
     const Duration rest = std::max(prepare_until_ - now, Duration::zero());

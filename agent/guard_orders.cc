@@ -261,7 +261,7 @@ Verdict Guard::follow(const Order& order) {
   if (record_.role == Role::kPrimary) return refused("this site is in power: fence it first");
   if (record_.prepared) return refused("a move to this site is prepared");
   if (record_.role == Role::kStandby && in_force(order)) return already("follows already");
-  if (order.reign.epoch >= record_.highest) accept_number(order);
+  if (!in_force(order) || order.reign.epoch > record_.highest) accept_number(order);
   record_.role = Role::kStandby;
   if (order.reign.epoch > record_.reign.epoch) record_.reign = order.reign;
   record_.power = order.power;

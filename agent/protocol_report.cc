@@ -166,6 +166,7 @@ void write_standing(const ServiceReport& report, Json& json) {
       .set("token", token_json(report.token));
   json.set("role", to_string(report.role)).set("reign", reign_json(report.reign));
   json.set("power", report.power).set("highest", number_json(report.highest));
+  if (!report.highest_id.empty()) json.set("highest_id", report.highest_id);
   if (report.prepared) {
     json.set("prepared", Json::object({{"reign", reign_json(report.prepared->reign)},
                                        {"move", report.prepared->move},
@@ -193,6 +194,7 @@ void read_standing(Members& in, ServiceReport& report) {
   report.reign = in.reign("reign");
   report.power = in.text("power");
   report.highest = in.number("highest");
+  if (in.has("highest_id")) report.highest_id = in.text("highest_id", 64);
   read_object(in, "prepared", [&](Members& inner) {
     report.prepared = Prepared{inner.reign("reign"), inner.text("move", 64),
                                inner.duration("rest_ms", 0s, kLongest)};

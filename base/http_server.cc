@@ -104,6 +104,7 @@ struct HttpServer::Impl {
   void serve(Connection& connection);
   void accept_all();
   void accept_one();
+  void keep_reserve();
   int take_caller();
   bool make_room(const std::string& source);
   void add(int fd, Caller caller);
@@ -186,6 +187,10 @@ void HttpServer::Impl::add(int fd, Caller caller) {
   }
 }
 
+void HttpServer::Impl::keep_reserve() {
+  if (!reserve.any()) reserve.reset(open("/dev/null", O_RDONLY | O_CLOEXEC));
+}
+
 // The connection of a caller, or -1. When the process may open nothing more, people must still be
 // able to ask it why: one at a time takes the place of the reserve.
 int HttpServer::Impl::take_caller() {
@@ -195,16 +200,19 @@ int HttpServer::Impl::take_caller() {
   };
   int fd = take();
   if (fd >= 0 || (errno != EMFILE && errno != ENFILE && errno != ENOBUFS && errno != ENOMEM)) {
+    keep_reserve();
     return fd;
   }
+  const bool descriptors = errno == EMFILE || errno == ENFILE;
   if (pace.due(system_clock().now())) {
     log(LogLevel::kError, "descriptors-out",
         {{"listen", host.options.listen}, {"problem", std::strerror(errno)}});
   }
-  if (reserve.any()) {
+  if (descriptors && reserve.any()) {
     reserve.reset();
     fd = take();
   }
+  if (fd < 0) keep_reserve();
   if (fd < 0) std::this_thread::sleep_for(kPauseWithoutDescriptors);
   return fd;
 }
@@ -271,7 +279,7 @@ Result<void> HttpServer::start(const HttpServerOptions& options) {
   Result<ListenSocket> listener = ListenSocket::open(options.listen, options.unix_mode);
   if (!listener.ok()) return listener.error();
   impl_->listener = *std::move(listener);
-  impl_->reserve.reset(open("/dev/null", O_RDONLY | O_CLOEXEC));
+  impl_->keep_reserve();
   impl_->host.stopping = false;
   impl_->acceptor = std::thread([impl = impl_.get()] { impl->accept_all(); });
   return {};

@@ -82,6 +82,7 @@ OperatorAnswer adopt(Turn& turn, const OperatorAsked& asked) {
     turn.enter(Phase::kUnadopted);
   }
   turn.s.fence.reset();
+  end_restore(turn);
   begin_move(turn, std::move(move));
   turn.s.restored = false;
   for (const SiteView& view : turn.s.sites) {

@@ -17,10 +17,13 @@ std::string what_stands(const Turn& turn, int site, const std::string& values) {
   return fmt::format("{} ({})", values, site < 0 ? "no site of it" : turn.name(site));
 }
 
-// A value of ours under a number of ours that is over.
+constexpr std::string_view kRestore = "restore-";
+
+// A value of ours under a number of ours that is over, where our present ones had stood. An old
+// mark alone says nothing: adoptions write none, and not every provider can renew one.
 bool is_older_write(const Turn& turn, const RecordView& view) {
   return view.read && view.readable && view.site >= 0 && view.site != turn.s.primary &&
-         view.mark != 0 && view.mark < turn.s.reign.epoch;
+         view.mark != 0 && view.mark < turn.s.reign.epoch && view.ours == turn.s.reign;
 }
 
 }  // namespace
@@ -42,6 +45,13 @@ void tell_drift(Turn& turn, const RecordRead& read) {
   turn.tell(NoticeLevel::kWarning, "record-drift", text);
 }
 
+bool end_restore(Turn& turn) {
+  if (!turn.s.publish || !turn.s.publish->move.starts_with(kRestore)) return false;
+  turn.s.publish.reset();
+  turn.save();
+  return true;
+}
+
 // The only write to DNS outside a move.
 void restore_record(Turn& turn) {
   if (turn.s.phase != Phase::kSteady || turn.s.move || turn.s.publish || turn.s.restored) return;
@@ -58,10 +68,14 @@ void restore_record(Turn& turn) {
   PublishJob job;
   job.to = turn.s.primary;
   job.reign = turn.s.reign;
-  job.move = fmt::format("restore-{}-{}", turn.s.reign.id, turn.s.rewrites);
+  job.move = fmt::format("{}{}-{}", kRestore, turn.s.reign.id, turn.s.rewrites);
   job.since = turn.now;
   job.records.resize(turn.s.records.size());
-  for (RecordProgress& record : job.records) record.next = turn.now;
+  for (std::size_t k = 0; k < job.records.size(); ++k) {
+    const bool older = is_older_write(turn, turn.s.records[k]);
+    job.records[k].accepted = job.records[k].agreed = !older;  // The others are left alone.
+    job.records[k].next = turn.now;
+  }
   turn.s.publish = std::move(job);
   const std::string text = fmt::format(
       "{}: the record holds {} under our mark of reign {}: an older write came late; {} "

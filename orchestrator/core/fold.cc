@@ -130,6 +130,7 @@ void fold_one(Turn& turn, const RecordRead& read) {
   view.site = read.site;
   view.mark = read.mark;
   view.values = read.values;
+  if (read.site == turn.s.primary && read.mark == turn.s.reign.epoch) view.ours = turn.s.reign;
 }
 
 void fold_one(Turn& turn, const PublishAnswered& answered) {
@@ -149,6 +150,7 @@ void fold_one(Turn& turn, const PublishAnswered& answered) {
       view.site = turn.s.publish->to;
       view.mark = turn.s.publish->reign.epoch;
       view.values = answered.values;
+      view.asked = Instant{0};  // Whether the mark stands there too is read at once.
     }
     record.attempts = 0;
     record.next = turn.now;
@@ -160,6 +162,7 @@ void fold_one(Turn& turn, const PublishAnswered& answered) {
     turn.tell(NoticeLevel::kUrgent, "publish-refused", answered.detail);
   }
   record.refused = answered.for_good;
+  if (record.refused && end_restore(turn)) return;
   const int step = std::min(record.attempts, 5);
   const Duration pause = answered.for_good ? Duration(30s) : Duration(250ms) * (1 << step);
   record.next =

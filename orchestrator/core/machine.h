@@ -249,9 +249,10 @@ enum class Trigger {
   kPrimaryBack,   // The old site and its agent answer; a fence had left, and nobody is prepared.
   kRestored,      // State of this monitor that is older than what an agent knows.
   kUndoneReigns,  // A site asserted off, whose move is being undone, is back and had come to power.
+  kNumberTaken,   // The other site knows our number as another reign's.
   kDisowned,      // An agent knows more than we do: restored state, or another reign.
 };
-inline constexpr int kTriggers = 22;
+inline constexpr int kTriggers = 23;
 const char* to_string(Trigger trigger);
 
 struct Transition {

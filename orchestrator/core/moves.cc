@@ -5,6 +5,12 @@
 #include "orchestrator/core/turn.h"
 
 namespace pointsman {
+namespace {
+
+constexpr std::uint64_t kMarkJumpMost = 1000;  // As agents allow.
+constexpr std::uint64_t kMarkMost = std::uint64_t{1} << 62;
+
+}  // namespace
 
 bool PublishJob::accepted() const {
   return std::all_of(records.begin(), records.end(), [](const auto& r) { return r.accepted; });
@@ -57,9 +63,11 @@ std::uint64_t next_number(Turn& turn, std::uint64_t least_gap) {
     highest = std::max({highest, view.agent.highest, view.agent.reign.epoch,
                         view.agent.voided.epoch, view.agent.prepared.epoch, view.agent.fenced});
   }
-  // Without agents the mark beside the record is the only memory of numbers besides our own.
+  // Without agents the mark beside the record is the only memory of numbers besides our own; one
+  // that leaps ahead is no work of ours, unless we have lost all memory.
+  const std::uint64_t believed = turn.s.issued == 0 ? kMarkMost : highest + kMarkJumpMost;
   for (const RecordView& record : turn.s.records) {
-    if (!turn.policy.agents) highest = std::max(highest, record.mark);
+    if (!turn.policy.agents && record.mark <= believed) highest = std::max(highest, record.mark);
   }
   if (planted(Plant::kEpochReused)) highest = turn.s.reign.epoch;
   turn.s.issued = highest + least_gap;
@@ -89,6 +97,10 @@ void begin_move(Turn& turn, Move move) {
                 turn.event.fresh.reign};
   move.former = turn.s.reign;
   move.begun = turn.now;
+  move.lease = turn.policy.lease;
+  if (move.void_first.any() && turn.s.last_move && turn.s.last_move->reign == move.void_first) {
+    move.lease = std::max(move.lease, turn.s.last_move->lease);
+  }
   if (move.trigger == Instant{0}) move.trigger = turn.now;
   if (move.kind == MoveKind::kFailover) note_last_arrival(turn, move);
   if (turn.s.fence && turn.s.fence->site == move.to) turn.s.fence.reset();
@@ -116,8 +128,8 @@ void end_move(Turn& turn, std::string outcome, std::string reason, bool tell) {
     if (step.state == StepState::kWaiting) step.state = StepState::kSkipped;
     if (step.state == StepState::kRunning) step.state = StepState::kFailed;
   }
-  if (move.outcome == "voided" && move.automatic && !move.fence_left &&
-      !turn.s.automatic_moves.empty()) {
+  if (move.outcome == "voided" && move.automatic && move.kind == MoveKind::kFailover &&
+      !move.fence_left && !turn.s.automatic_moves.empty()) {
     turn.s.automatic_moves.pop_back();  // Nothing left this host but a question.
   }
   turn.mark("move " + move.outcome);

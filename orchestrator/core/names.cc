@@ -49,6 +49,7 @@ constexpr std::array<const char*, kTriggers> kTriggerWords{"adoptable",
                                                            "primary-back",
                                                            "restored",
                                                            "undone-reigns",
+                                                           "number-taken",
                                                            "disowned"};
 
 }  // namespace

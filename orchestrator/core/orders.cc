@@ -50,7 +50,8 @@ bool undone_for_good(Turn& turn, const Move& move) {
   if (undone && undone->reign == move.void_first && !undone->promote_left) return true;
   // A person's word stands in for a lone lease that a restarted monitor may have given; it skips no
   // ordinary promise.
-  const LeaseTerms ordinary{turn.policy.lease, turn.agent(move.from).fence_bound};
+  const LeaseTerms ordinary{std::max(turn.policy.lease, move.lease),
+                            turn.agent(move.from).fence_bound};
   return move.asserted_off &&
          (turn.s.promise_end.at(static_cast<std::size_t>(move.from)) <= turn.now ||
           turn.now - move.begun >= promise_length(ordinary));

@@ -24,6 +24,8 @@ constexpr std::array kRows{
                "an agent knows more of this service than this monitor does"},
     Transition{Phase::kSteady, Trigger::kFoundFenced, Phase::kPromoting, "recrown-found-fenced",
                "the site in power was fenced and no move is on"},
+    Transition{Phase::kSteady, Trigger::kNumberTaken, Phase::kPromoting, "number-taken",
+               "the other site knows our number as another reign's: we go above it"},
     Transition{Phase::kSteady, Trigger::kPrimaryDoubted, Phase::kSuspect, "suspect",
                "the site in power does not answer as it should"},
     Transition{Phase::kSuspect, Trigger::kDisowned, Phase::kUnadopted, "disowned-in-doubt",
@@ -126,7 +128,8 @@ bool power_free(Turn& turn) {
   if (!turn.policy.agents) return true;
   const bool fenced = turn.s.fence && turn.s.fence->acknowledged;
   // An assertion stands in for the acknowledgement of a lone lease; it skips no ordinary promise.
-  const LeaseTerms ordinary{turn.policy.lease, turn.agent(move.from).fence_bound};
+  const LeaseTerms ordinary{std::max(turn.policy.lease, move.lease),
+                            turn.agent(move.from).fence_bound};
   const bool asserted = move.asserted_off && turn.now - move.begun >= promise_length(ordinary);
   if (move.kind == MoveKind::kAdopt) {
     const AgentView& other = turn.agent(move.from);
@@ -199,6 +202,19 @@ bool primary_back(Turn& turn) {
   const Move& move = *turn.s.move;
   return move.automatic && move.fence_left && primary_is(turn, SiteVerdict::kUp) &&
          turn.policy.agents && turn.fresh_agent(turn.s.primary) && !planted(Plant::kNeverBack);
+}
+
+// A monitor that lost its memory may draw a number which an agent that it could not ask knows from
+// before: that agent would refuse us for ever.
+bool number_taken(Turn& turn) {
+  if (turn.policy.dry || !turn.policy.agents || !turn.s.has_primary() || turn.s.move) return false;
+  const int other = turn.s.other(turn.s.primary);
+  if (!turn.fresh_agent(turn.s.primary) || !turn.fresh_agent(other)) return false;
+  const AgentView& own = turn.agent(turn.s.primary);
+  const AgentView& theirs = turn.agent(other);
+  return own.reign == turn.s.reign && own.role == SiteRole::kPrimary &&
+         theirs.role != SiteRole::kPrimary && theirs.highest == turn.s.reign.epoch &&
+         !theirs.highest_id.empty() && theirs.highest_id != turn.s.reign.id;
 }
 
 Wanted automatic_move(Turn& turn) {
@@ -306,6 +322,7 @@ void keep_undone(Turn& turn) {
   turn.s.primary = turn.s.move->from;
   turn.s.reign = turn.s.move->void_first;
   recrown(turn, crown_again(turn, turn.name(turn.s.primary) + " was not off: it reigns"));
+  begin_fence(turn, turn.s.move->from);  // The failover's own fence was given up by the undo.
 }
 
 void again(Turn& turn) {
@@ -370,6 +387,7 @@ bool holds(Trigger trigger, Turn& turn) {
               (turn.s.move->automatic && !turn.s.move->fence_left));
     case Trigger::kPrimaryDown: return may_fail_over(turn);
     case Trigger::kFoundFenced: return found_fenced(turn);
+    case Trigger::kNumberTaken: return number_taken(turn);
     case Trigger::kPrepareAccepted: return prepare_accepted(turn);
     // Once a fence has left there is no way back to where it began: it is asked for on and on.
     case Trigger::kPrepareLate: return in_phase >= kPrepareWithin && !turn.s.move->fence_left;
@@ -405,6 +423,7 @@ void take(const Transition& row, Turn& turn) {
   if (is(row, "recrown-found-fenced")) {
     recrown(turn, crown_again(turn, "the site in power was found fenced"));
   }
+  if (is(row, "number-taken")) recrown(turn, crown_again(turn, row.why));
   if (is(row, "primary-back")) undo(turn, turn.name(turn.s.primary) + " answers again");
   if (row.on == Trigger::kUndoneReigns) keep_undone(turn);
   if (row.to == Phase::kPromoting &&

@@ -81,7 +81,8 @@ struct AgentView {
   Reign reign;
   std::string power;
   std::uint64_t highest = 0;
-  Reign prepared;  // none: epoch 0
+  std::string highest_id;  // Whose number that is; "": not known.
+  Reign prepared;          // none: epoch 0
   std::string prepared_move;
   Reign voided;
   std::uint64_t fenced = 0;
@@ -146,6 +147,7 @@ struct RecordView {
   bool in_flight = false;  // its end was not told yet.
   int site = -1;           // Whose values stand there; -1: of no site.
   std::uint64_t mark = 0;  // The number in our mark beside them; 0: none of this service.
+  Reign ours;              // Read back once: our value under the mark of this reign.
   std::string values;      // As text, for people.
   std::string problem;
   bool provider_well = true;  // The last pre-flight did not fail for good.
@@ -220,6 +222,7 @@ struct Move {
   std::optional<Instant> arrived_until;
   Instant closed_at{0};  // The old site took no writes from then on, at the latest.
   Reign void_first;      // Recrown: this must be void at the other site before promotion.
+  Duration lease{0};     // The longest ordinary lease that a vouch before this move may carry.
 };
 
 // One record on its way to name a site.
@@ -332,8 +335,9 @@ struct ServiceState {
   Instant apart_since{0};  // The agents do not reach each other; Instant{0}: they do.
   bool apart = false;      // That was told.
   Unprepared unprepared;
-  Reign rewritten;   // The reign whose values were written over an older mark of ours,
-  int rewrites = 0;  // and how often.
+  Instant waits_told{0};  // The trigger of the move whose wait after its fence was told.
+  Reign rewritten;        // The reign whose values were written over an older mark of ours,
+  int rewrites = 0;       // and how often.
 
   int other(int site) const { return 1 - site; }
   bool has_primary() const { return primary >= 0; }

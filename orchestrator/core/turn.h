@@ -84,6 +84,7 @@ void learn_loss(Turn& turn);  // The old site is fenced: it may be known better 
 // drift.cc: records that somebody else changed.
 void tell_drift(Turn& turn, const RecordRead& read);  // Before its view is brought up to date.
 void restore_record(Turn& turn);
+bool end_restore(Turn& turn);  // True when one was on.
 
 // orders.cc: what is due now, by state alone.
 void order_what_is_due(Turn& turn);

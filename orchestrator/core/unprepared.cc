@@ -80,16 +80,17 @@ void give_up_preparing(Turn& turn, const std::string& why) {
 }
 
 void watch_preparing(Turn& turn) {
-  Unprepared& known = turn.s.unprepared;
-  if (turn.s.phase != Phase::kPreparing || !turn.s.move->fence_left || known.alarmed) return;
-  if (turn.now - turn.s.phase_since < kAlarmAfter) return;
-  known.alarmed = true;
+  if (turn.s.phase != Phase::kPreparing || !turn.s.move->fence_left) return;
+  // Attempts begin anew, with numbers of their own; what they began with stays.
+  const Instant since = turn.s.move->trigger;
+  if (turn.s.waits_told == since || turn.now - since < kAlarmAfter) return;
+  turn.s.waits_told = since;
   const std::string& standby = turn.name(turn.s.move->to);
   const std::string& said = turn.pace(turn.s.move->to, OrderKind::kPrepare).problem;
   const std::string text = fmt::format(
       "{}: a fence has left to {}, and {} has not let itself be prepared for {}: {}; nobody may "
       "take writes; `pointsman cancel {}` crowns {} again",
-      turn.policy.name, turn.name(turn.s.move->from), standby, say(turn.now - turn.s.phase_since),
+      turn.policy.name, turn.name(turn.s.move->from), standby, say(turn.now - since),
       said.empty() ? "it does not answer" : said, turn.policy.name, turn.name(turn.s.move->from));
   turn.write("decision", "prepare-refused-long", "refused", text);
   turn.tell(NoticeLevel::kUrgent, "prepare-refused-long", text);

@@ -69,6 +69,7 @@ AgentView view_of(const ServicePolicy& policy, const ServiceReport& report) {
   view.reign = report.reign;
   view.power = report.power;
   view.highest = report.highest;
+  view.highest_id = report.highest_id;
   if (report.prepared) {
     view.prepared = report.prepared->reign;
     view.prepared_move = report.prepared->move;

@@ -77,6 +77,7 @@ Json durable_move(const ServicePolicy& policy, const Move& move) {
                             {"void_first", reign_json(move.void_first)},
                             {"lost", loss_json(move.lost)},
                             {"closed_at", move.closed_at.ns},
+                            {"lease_ms", move.lease / 1ms},
                             {"steps", steps_json(move)}});
   Json timeline = Json::array();
   for (const TimelineMark& mark : move.timeline) {
@@ -125,6 +126,7 @@ Result<Move> move_from(const Reading& reading, const Json& json) {
   move.void_first = Reading::reign(json.find("void_first"));
   move.lost = loss_from(json.find("lost"));
   move.closed_at = reading.at(json, "closed_at");
+  move.lease = std::chrono::milliseconds(static_cast<std::int64_t>(json.number_or("lease_ms")));
   if (json.find("arrived_until") != nullptr) move.arrived_until = reading.at(json, "arrived_until");
   for (const Json& step : json.array_or_empty("steps")) {
     move.steps.push_back({step.string_or("name"), step_state_from(step.string_or("state")),

@@ -184,6 +184,8 @@ class Stage {
     } else if (key == "reign") {
       view.reign = reign_of(value);
       view.highest = std::max(view.highest, view.reign.epoch);
+    } else if (key == "highest_id") {
+      view.highest_id = value;
     } else if (key == "highest") {
       view.highest = std::strtoull(value.c_str(), nullptr, 10);
     } else if (key == "writable") {
