@@ -304,8 +304,12 @@ Move crown_again(Turn& turn, std::string reason) {
 // Ends the present move, if there is one, and crowns the site in power again.
 void recrown(Turn& turn, Move move) {
   const bool published = turn.s.move && turn.s.publish;
+  // An agent that knows the new number takes no fence under the former one.
+  const bool unfenced =
+      turn.s.fence && !turn.s.fence->acknowledged && turn.s.fence->site == move.from;
   end_move(turn, "voided", move.reason);
   begin_move(turn, std::move(move));
+  if (unfenced) begin_fence(turn, turn.s.move->from);
   if (published) begin_publish(turn, turn.s.primary);
   step_running(turn, "promote");
 }

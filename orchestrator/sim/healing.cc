@@ -92,6 +92,7 @@ void World::settle() {
 
 // L3, L4: nothing happens when nothing happens.
 void World::stay_calm() {
+  turn_until(line.now() + 3s);  // What was decided before may still leave.
   const std::uint64_t orders = oracles.orders();
   const int written = zone.written();
   const Instant end = line.now() + kCalm;

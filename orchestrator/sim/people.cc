@@ -86,7 +86,7 @@ void People::mend_record(int service, const ServiceState& state) {
     // Of no site; or of the other one, by a late write of a monitor that has lost its state.
     const bool drifted = state.phase == Phase::kSteady && !state.publish && view.readable &&
                          state.published == state.primary && view.site != state.primary &&
-                         view.mark >= state.reign.epoch;
+                         (view.mark >= state.reign.epoch || view.ours != state.reign);
     if (!view.read || (view.site >= 0 && !drifted)) continue;
     const int known = state.publish ? state.publish->to : state.published;
     world_.zone.edit(service, k, known < 0 ? best_site(service) : known);
