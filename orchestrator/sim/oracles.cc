@@ -199,6 +199,13 @@ void Oracles::on_decision(int service, const Decision& decision) {
                               line.outcome, line.reason, to_string(decision.next.phase)));
     }
   }
+  Service& its = of(service);
+  if (world_.traces() && decision.vouch != its.vouch) {
+    world_.note(fmt::format("{} vouch for site {} in reign {}{}", world_.policy(service).name,
+                            decision.vouch.site, decision.vouch.reign.epoch,
+                            decision.vouch.lone ? ", lone" : ""));
+  }
+  its.vouch = decision.vouch;
   if (rows >= 12) world_.fail("L6", "a circle of phases without an event between");
   if (decision.next.move) {
     Service& s = of(service);

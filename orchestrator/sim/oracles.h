@@ -45,6 +45,7 @@ class Oracles {
     int power = -1;
   };
   struct Service {
+    VouchWish vouch;                        // As last decided; for the trace.
     std::map<std::uint64_t, Named> epochs;  // Whose reign each number is.
     std::array<std::uint64_t, 2> highest{};
     std::array<std::uint64_t, 2> epoch{};
