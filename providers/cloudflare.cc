@@ -144,7 +144,20 @@ CloudflareProvider::Wrote CloudflareProvider::write(const CloudflarePlan& plan,
   if (outcome.failure.has(kCloudflareIdentical) || outcome.failure.has(kCloudflareRecordExists)) {
     return Wrote::kSame;
   }
-  return outcome.failure.has(kCloudflareBadTtl) ? Wrote::kTtlTooLow : Wrote::kFailed;
+  if (outcome.failure.has(kCloudflareBadTtl)) return Wrote::kTtlTooLow;
+  return failed_.code == ErrorCode::kInvalid ? Wrote::kInvalid : Wrote::kFailed;
+}
+
+// A mark that does not fit beside the operator's words keeps no move from being made. Our old mark
+// goes as well: left there, it would make the new values look like an older write of ours.
+Result<CloudflareProvider::Wrote> CloudflareProvider::write_unmarked(const CloudflareSet& live,
+                                                                     Change& change,
+                                                                     CloudflareTurn turn) {
+  change.expected_marks.push_back(change.mark);
+  change.mark.clear();
+  const auto todo = plan(live, change, turn);
+  if (!todo.ok()) return todo.error();
+  return todo->empty() ? Wrote::kAccepted : write(*todo, change, turn);
 }
 
 Result<void> CloudflareProvider::confirm(const Change& change, std::string_view otherwise,
@@ -177,13 +190,20 @@ Result<void> CloudflareProvider::replace(const Change& asked, Duration within) {
     const auto todo = plan(*live, *change, turn);
     if (!todo.ok()) return todo.error();
     if (todo->empty()) return {};
-    const Wrote wrote = write(*todo, *change, turn);
+    Change sent = *change;
+    Wrote wrote = write(*todo, sent, turn);
+    const bool marked = live->set.mark == sent.mark && todo->posts.empty();
+    if (wrote == Wrote::kInvalid && !sent.mark.empty() && !marked) {
+      const auto unmarked = write_unmarked(*live, sent, turn);
+      if (!unmarked.ok()) return unmarked.error();
+      wrote = *unmarked;
+    }
     const Instant soon = std::min(turn.deadline, caller_.now() + kConfirmWithin);
     switch (wrote) {
-      case Wrote::kAccepted: return confirm(*change, "the change was accepted", soon);
-      case Wrote::kUnknown: return confirm(*change, failed_.message, soon);
+      case Wrote::kAccepted: return confirm(sent, "the change was accepted", soon);
+      case Wrote::kUnknown: return confirm(sent, failed_.message, soon);
       case Wrote::kSame: {
-        const auto same = confirm(*change, failed_.message, soon);
+        const auto same = confirm(sent, failed_.message, soon);
         if (same.ok() || same.error().code == ErrorCode::kConflict) return same;
         return Error{ErrorCode::kConflict, same.error().message};
       }
@@ -193,6 +213,7 @@ Result<void> CloudflareProvider::replace(const Change& asked, Duration within) {
         ttl_min_ = kTtlFloor;
         change->ttl = std::max(change->ttl, ttl_min_);
         break;
+      case Wrote::kInvalid:
       case Wrote::kFailed: return failed_;
     }
     if (run == kRunsMost) return failed_;

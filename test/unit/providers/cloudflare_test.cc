@@ -178,18 +178,84 @@ TEST_CASE("the operator's comment stays, whatever stands round the mark") {
   CHECK_EQ(write_comment("a [[pm x]] b", ""), "a  b");
 }
 
-TEST_CASE("a comment that grows too long is told beforehand, and never cut") {
+TEST_CASE("a comment that grows too long is told beforehand, also where only the mark is long") {
   CloudScene scene;
-  scene.with([](FakeCloudflare& fake) { fake.comment_most = 100; });
+  const auto told = [&](const std::string& note, const std::string& mark) {
+    scene.put({kApi, {"192.0.2.10"}, std::chrono::seconds(60), mark}, note);
+    const auto sound = scene.provider().preflight(kApi, 4s);
+    REQUIRE(sound.ok());
+    return *sound;
+  };
+  const std::string plain = told("", kOldMark);
+  CHECK_NE(plain.find("a Free plan takes 100 characters of comment"), std::string::npos);
+  CHECK_EQ(plain.find("ITS COMMENT"), std::string::npos);
+  for (const auto& text : {told(std::string(60, 'n'), ""), told("", std::string(120, 'm'))}) {
+    CHECK_NE(text.find("ITS COMMENT"), std::string::npos);
+    CHECK_NE(text.find("moves are made there without our mark"), std::string::npos);
+  }
+}
+
+TEST_CASE("where the mark does not fit the move is made without it, and the old mark goes") {
   const std::string note(60, 'n');
-  scene.put({kApi, {"192.0.2.10"}, std::chrono::seconds(60), ""}, note);
-  const auto sound = scene.provider().preflight(kApi, 4s);
-  REQUIRE(sound.ok());
-  CHECK_NE(sound->find("shorten the comment"), std::string::npos);
+  for (const bool marked : {false, true}) {
+    CloudScene scene;
+    scene.put({kApi, {"192.0.2.10"}, std::chrono::seconds(60), marked ? kOldMark : ""}, note);
+    scene.with([](FakeCloudflare& fake) { fake.comment_most = 100; });
+    Change change = move_of();
+    change.expected_marks = {marked ? kOldMark : ""};
+    for (int run = 1; run <= 2; ++run) {  // Again: nothing is left to be done.
+      REQUIRE(scene.provider().replace(change, 4s).ok());
+      scene.with([&](FakeCloudflare& fake) {
+        CHECK_EQ(fake.rows[0].content, "198.51.100.20");
+        CHECK_EQ(trimmed(fake.rows[0].comment), note);
+        CHECK_EQ(fake.changes, 2);  // One of them is put()'s.
+      });
+      CHECK_EQ(scene.provider().read(kApi, 4s)->mark, "");
+      change.expected_marks = {""};
+    }
+  }
+}
+
+TEST_CASE("several records of which one has no room for the mark are all written without") {
+  CloudScene scene;
+  RecordSet from = before_move();
+  from.values = {"192.0.2.10", "192.0.2.11"};
+  scene.put(from);
+  scene.with([](FakeCloudflare& fake) {
+    fake.rows[1].comment = std::string(60, 'n') + fake.rows[1].comment;
+    fake.comment_most = 100;
+  });
   Change change = move_of();
+  change.expected = from.values;
+  change.desired = {"198.51.100.20", "198.51.100.21", "198.51.100.22"};
+  REQUIRE(scene.provider().replace(change, 4s).ok());
+  CHECK_EQ(scene.get(kApi).values, change.desired);
+  CHECK_EQ(scene.provider().read(kApi, 4s)->mark, "");
+}
+
+TEST_CASE("a TTL and a mark that are both refused hold up no move; what else is refused stays so") {
+  CloudScene scene;
+  scene.settings.ttl_min = std::chrono::seconds(30);
+  scene.put({kApi, {"192.0.2.10"}, std::chrono::seconds(60), ""}, std::string(60, 'n'));
+  scene.with([](FakeCloudflare& fake) { fake.comment_most = 100; });
+  Change change = move_of();
+  change.ttl = std::chrono::seconds(30);
   change.expected_marks = {""};
-  expect(scene.provider().replace(change, 4s), ErrorCode::kInvalid, "9050 Comment is too long");
-  scene.with([&](FakeCloudflare& fake) { CHECK_EQ(fake.rows[0].comment, note); });
+  REQUIRE(scene.provider().replace(change, 4s).ok());
+  CHECK_EQ(scene.get(kApi).values, change.desired);
+  CHECK_EQ(scene.get(kApi).ttl.count(), 60);
+
+  CloudScene other;
+  other.put(before_move());
+  const FakeReply no{.status = 400,
+                     .body = R"({"success":false,"errors":[{"code":9005,"message":"no"}]})"};
+  other.with([&](FakeCloudflare& fake) {
+    fake.on_write = {{FakeCloudflare::Fault::Kind::kReply, no},
+                     {FakeCloudflare::Fault::Kind::kReply, no}};
+  });
+  expect(other.provider().replace(move_of(), 4s), ErrorCode::kInvalid, "9005");
+  other.is_unchanged();
+  CHECK_EQ(other.with([](FakeCloudflare& fake) { return fake.writes_heard(); }), 2);
 }
 
 TEST_CASE("what two records of one set say differently belongs to nobody") {
