@@ -159,6 +159,8 @@ TEST_CASE("a record that is not proxied is asked for at the zone's own name serv
   blind.settings.authorities = {{"192.0.2.53", 53}};
   CHECK_EQ(blind.provider().authorities(kApi, 4s).value(),
            std::vector<std::string>{"192.0.2.53:53"});
+  blind.with([](FakeCloudflare& fake) { fake.rows[0].proxied = true; });
+  CHECK_EQ(blind.provider().authorities(kApi, 4s).value(), std::vector<std::string>{kApiAuthority});
 }
 
 TEST_CASE("the operator's comment stays, whatever stands round the mark") {
