@@ -50,7 +50,13 @@ CloudflareTurn CloudflareProvider::turn(Duration within, bool of_move) const {
 // In an emergency the floor is used rather than the change refused.
 Result<Change> CloudflareProvider::fit(const Change& asked) const {
   auto change = check_change(asked);
-  if (change.ok()) change->ttl = std::max(change->ttl, ttl_min_);
+  if (!change.ok()) return change;
+  if (!is_comment_mark(change->mark)) {
+    return caller_.error(ErrorCode::kInvalid,
+                         fmt::format("mark \"{}\" holds the brackets that stand around marks",
+                                     printable(change->mark)));
+  }
+  change->ttl = std::max(change->ttl, ttl_min_);
   return change;
 }
 

@@ -174,10 +174,27 @@ TEST_CASE("the operator's comment stays, whatever stands round the mark") {
       {"[[pm broken", "[[pm broken [[pm M]]"},
   };
   for (const auto& [before, after] : cases) CHECK_EQ(write_comment(before, "M"), after);
-  CHECK_EQ(read_comment("a [[pm x]]y]] b").mark, "x]]y");
+  CHECK_EQ(read_comment("a [[pm x]]y]] b").mark, "x");
+  CHECK_EQ(write_comment("a [[pm x]] see [[wiki]] b", "M"), "a [[pm M]] see [[wiki]] b");
+  CHECK_EQ(read_comment("[[pm broken [[pm M]] c").before, "[[pm broken ");
+  CHECK_EQ(read_comment("[[pm broken [[pm M]] c").mark, "M");
+  CHECK_EQ(read_comment("[[pm ]]").after, "");
+  CHECK_EQ(read_comment("[[pm ]").before, "[[pm ]");
   CHECK_EQ(read_comment("a [[pm x]] b").after, " b");
   CHECK_EQ(read_comment("]] [[pm ").mark, "");
   CHECK_EQ(write_comment("a [[pm x]] b", ""), "a  b");
+}
+
+TEST_CASE("a mark that could not be read as it was written is refused") {
+  CloudScene scene;
+  scene.put(before_move());
+  for (const char* mark : {"a]]b", "a]", "[[pm a", "]]"}) {
+    Change change = move_of();
+    change.mark = mark;
+    expect(scene.provider().replace(change, 4s), ErrorCode::kInvalid, "holds the brackets");
+  }
+  CHECK(is_comment_mark("a] [[b]c"));
+  CHECK_EQ(scene.with([](FakeCloudflare& fake) { return fake.writes_heard(); }), 0);
 }
 
 TEST_CASE("a comment that grows too long is told beforehand, also where only the mark is long") {
