@@ -344,6 +344,30 @@ TEST_CASE("lists of more than a page are read to their end, and no longer than t
   expect(scene.provider().read(kApi, 4s), ErrorCode::kConflict, "more than 500 entries");
 }
 
+TEST_CASE("a list that holds less than it tells of is no list, and nothing is absent by it") {
+  for (const std::size_t held : {0, 1}) {
+    CloudScene scene;
+    RecordSet set = before_move();
+    set.values = {"192.0.2.10", "192.0.2.11"};
+    scene.put(set);
+    REQUIRE(scene.provider().read(kApi, 4s).ok());
+    scene.with([&](FakeCloudflare& fake) { fake.page_most = held; });
+    expect(scene.provider().read(kApi, 4s), ErrorCode::kUnavailable,
+           std::to_string(held) + " entries on 1 pages came, told: 2 on 1");
+    expect(scene.provider().replace(move_of(), 4s), ErrorCode::kUnavailable, "told: 2");
+    CHECK_EQ(scene.with([](FakeCloudflare& fake) { return fake.writes_heard(); }), 0);
+  }
+  CloudScene many;
+  many.with([](FakeCloudflare& fake) {
+    fake.ignores_filter = true;
+    for (int k = 0; k < 120; ++k) fake.add(row_of("TXT", "t" + std::to_string(k)));
+    fake.add(row_of("A", "192.0.2.10"));
+    fake.page_most = 49;
+  });
+  expect(many.provider().read(kApi, 4s), ErrorCode::kUnavailable,
+         "49 entries on 1 pages came, told: 121 on 3");
+}
+
 TEST_CASE("settings: every mistake is named, what a credential holds is not") {
   const auto complaint = [](std::map<std::string, std::string> options,
                             std::map<std::string, std::string> credentials) {
