@@ -22,6 +22,13 @@ std::string live_text(const RecordSet& live) {
                      live.mark.empty() ? "no mark" : "mark \"" + printable(live.mark) + '"');
 }
 
+// compare() once a write of ours is known to have taken effect: a service may have raised the TTL
+// to a floor of its own, which is used and refused to nobody.
+Result<Todo> compare_written(const RecordSet& live, Change change) {
+  change.ttl = std::max(change.ttl, live.ttl);
+  return compare(live, change);
+}
+
 }  // namespace
 
 Result<Change> ReadWriteProvider::adapt(const RecordSet&, Change change, Instant) { return change; }
@@ -66,7 +73,7 @@ Result<void> ReadWriteProvider::replace(const Change& asked, Duration within) {
   switch (written.error().code) {
     case ErrorCode::kTimeout:
     case ErrorCode::kInternal:
-    case ErrorCode::kConflict: return settle(begun->change, written.error(), deadline);
+    case ErrorCode::kConflict: return settle(*begun, written.error(), deadline);
     default: return written.error();
   }
 }
@@ -76,7 +83,7 @@ Result<void> ReadWriteProvider::confirm(const Change& change, Instant deadline) 
   for (Duration pause = kConfirmFirstPause;; pause = std::min(pause * 2, kConfirmPauseMost)) {
     const auto live = fetch_sound(change.key, deadline);
     if (live.ok()) {
-      const auto todo = compare(*live, change);
+      const auto todo = compare_written(*live, change);
       if (!todo.ok()) return error(todo.error().code, todo.error().message);
       if (*todo == Todo::kNothing) return {};
       seen = live_text(*live);
@@ -95,14 +102,15 @@ Result<void> ReadWriteProvider::confirm(const Change& change, Instant deadline) 
   }
 }
 
-Result<void> ReadWriteProvider::settle(const Change& change, const Error& failure,
-                                       Instant deadline) {
+Result<void> ReadWriteProvider::settle(const Begun& begun, const Error& failure, Instant deadline) {
+  const Change& change = begun.change;
   const auto live = fetch_sound(change.key, deadline);
   if (!live.ok()) {
     return Error{ErrorCode::kTimeout, fmt::format("{}; outcome unknown, for reading it: {}",
                                                   failure.message, live.error().message)};
   }
-  const auto todo = compare(*live, change);
+  const bool only_ttl = begun.live.values == change.desired && begun.live.mark == change.mark;
+  const auto todo = only_ttl ? compare(*live, change) : compare_written(*live, change);
   if (!todo.ok()) return error(todo.error().code, todo.error().message);
   // Done after all; or a copy of this very change came first.
   if (*todo == Todo::kNothing) return {};

@@ -43,10 +43,11 @@ class ReadWriteProvider : public Provider {
   };
   Result<RecordSet> fetch_sound(const RecordKey& key, Instant deadline);
   Result<Begun> begin(const Change& asked, Instant deadline);
-  // After a write that was accepted: success once the account shows it.
+  // After a write that was accepted: success once the account shows it, with that TTL or a higher
+  // one.
   Result<void> confirm(const Change& change, Instant deadline);
   // After a write that failed with `failure`, which leaves open what is there now.
-  Result<void> settle(const Change& change, const Error& failure, Instant deadline);
+  Result<void> settle(const Begun& begun, const Error& failure, Instant deadline);
 };
 
 }  // namespace pointsman
