@@ -48,6 +48,13 @@ Result<RecordSet> ReadWriteProvider::read(const RecordKey& key, Duration within)
   return fetch_sound(key, system_clock().now() + within);
 }
 
+Result<RecordSet> ReadWriteProvider::read_for_move(const RecordKey& key, Duration within) {
+  of_move_ = true;
+  auto live = read(key, within);
+  of_move_ = false;
+  return live;
+}
+
 Result<ReadWriteProvider::Begun> ReadWriteProvider::begin(const Change& asked, Instant deadline) {
   auto change = check_change(asked);
   if (!change.ok()) return change.error();
@@ -62,6 +69,13 @@ Result<ReadWriteProvider::Begun> ReadWriteProvider::begin(const Change& asked, I
 }
 
 Result<void> ReadWriteProvider::replace(const Change& asked, Duration within) {
+  of_move_ = true;
+  auto replaced = make_so(asked, within);
+  of_move_ = false;
+  return replaced;
+}
+
+Result<void> ReadWriteProvider::make_so(const Change& asked, Duration within) {
   const Instant deadline = system_clock().now() + within;
   const auto begun = begin(asked, deadline);
   if (!begun.ok()) return begun.error();
