@@ -13,8 +13,9 @@ namespace {
 // "API.Example.Test." and "api.example.test" are one name.
 std::string dns_name(ConfigTable& table, std::string_view key) {
   std::string name = canonical_host(table.required_text(key));
-  if (!name.empty() && name.back() == '.') name.pop_back();
-  if (!name.empty() && (!is_host_name(name) || is_ip(name))) {
+  const bool given = !name.empty();
+  if (given && name.back() == '.') name.pop_back();
+  if (given && (!is_host_name(name) || is_ip(name))) {
     table.complain(key, "a DNS name, in full");
   }
   return name;
