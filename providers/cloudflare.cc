@@ -111,7 +111,8 @@ Result<RecordSet> CloudflareProvider::read_for_move(const RecordKey& key, Durati
 Result<CloudflarePlan> CloudflareProvider::plan(const CloudflareSet& live, const Change& change,
                                                 CloudflareTurn turn) {
   const auto todo = compare(live.set, change);
-  if (!todo.ok()) return todo.error();
+  // It repeats what stands there, which the far side chose.
+  if (!todo.ok()) return caller_.error(todo.error().code, todo.error().message);
   CloudflarePlan out = plan_of(live, change);
   if (out.size() > kOperationsMost) {
     return caller_.error(
