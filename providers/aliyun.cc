@@ -104,7 +104,8 @@ Result<AliyunProvider::Steps> AliyunProvider::left(const Change& change, Instant
   const auto live = fetch(change.key, deadline, of_move);
   if (!live.ok()) return live.error();
   const auto todo = compare(live->set, change);
-  if (!todo.ok()) return todo.error();
+  // It repeats what stands there, which the far side chose.
+  if (!todo.ok()) return api_.caller().error(todo.error().code, todo.error().message);
   Change possible = change;
   possible.ttl = std::max(change.ttl, floor_of(change.key.zone));
   auto steps = plan_aliyun(*live, possible);

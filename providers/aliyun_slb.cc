@@ -80,7 +80,8 @@ Result<AliyunSlbProvider::Calls> AliyunSlbProvider::left(const Change& change, I
                                                          bool of_move) {
   const auto live = fetch(change.key, deadline, of_move);
   if (!live.ok()) return live.error();
-  RETURN_IF_ERROR(compare_backends(*live, change));
+  const auto ours = compare_backends(*live, change);
+  if (!ours.ok()) return api_.caller().error(ours.error().code, ours.error().message);
   auto calls = plan_backends(*live, change);
   if (!calls.ok()) return api_.caller().error(calls.error().code, calls.error().message);
   return calls;

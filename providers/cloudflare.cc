@@ -50,7 +50,13 @@ CloudflareTurn CloudflareProvider::turn(Duration within, bool of_move) const {
 // In an emergency the floor is used rather than the change refused.
 Result<Change> CloudflareProvider::fit(const Change& asked) const {
   auto change = check_change(asked);
-  if (change.ok()) change->ttl = std::max(change->ttl, ttl_min_);
+  if (!change.ok()) return change;
+  if (!is_comment_mark(change->mark)) {
+    return caller_.error(ErrorCode::kInvalid,
+                         fmt::format("mark \"{}\" holds the brackets that stand around marks",
+                                     printable(change->mark)));
+  }
+  change->ttl = std::max(change->ttl, ttl_min_);
   return change;
 }
 
@@ -105,7 +111,8 @@ Result<RecordSet> CloudflareProvider::read_for_move(const RecordKey& key, Durati
 Result<CloudflarePlan> CloudflareProvider::plan(const CloudflareSet& live, const Change& change,
                                                 CloudflareTurn turn) {
   const auto todo = compare(live.set, change);
-  if (!todo.ok()) return todo.error();
+  // It repeats what stands there, which the far side chose.
+  if (!todo.ok()) return caller_.error(todo.error().code, todo.error().message);
   CloudflarePlan out = plan_of(live, change);
   if (out.size() > kOperationsMost) {
     return caller_.error(
@@ -144,7 +151,20 @@ CloudflareProvider::Wrote CloudflareProvider::write(const CloudflarePlan& plan,
   if (outcome.failure.has(kCloudflareIdentical) || outcome.failure.has(kCloudflareRecordExists)) {
     return Wrote::kSame;
   }
-  return outcome.failure.has(kCloudflareBadTtl) ? Wrote::kTtlTooLow : Wrote::kFailed;
+  if (outcome.failure.has(kCloudflareBadTtl)) return Wrote::kTtlTooLow;
+  return failed_.code == ErrorCode::kInvalid ? Wrote::kInvalid : Wrote::kFailed;
+}
+
+// A mark that does not fit beside the operator's words keeps no move from being made. Our old mark
+// goes as well: left there, it would make the new values look like an older write of ours.
+Result<CloudflareProvider::Wrote> CloudflareProvider::write_unmarked(const CloudflareSet& live,
+                                                                     Change& change,
+                                                                     CloudflareTurn turn) {
+  change.expected_marks.push_back(change.mark);
+  change.mark.clear();
+  const auto todo = plan(live, change, turn);
+  if (!todo.ok()) return todo.error();
+  return todo->empty() ? Wrote::kAccepted : write(*todo, change, turn);
 }
 
 Result<void> CloudflareProvider::confirm(const Change& change, std::string_view otherwise,
@@ -177,13 +197,20 @@ Result<void> CloudflareProvider::replace(const Change& asked, Duration within) {
     const auto todo = plan(*live, *change, turn);
     if (!todo.ok()) return todo.error();
     if (todo->empty()) return {};
-    const Wrote wrote = write(*todo, *change, turn);
+    Change sent = *change;
+    Wrote wrote = write(*todo, sent, turn);
+    const bool marked = live->set.mark == sent.mark && todo->posts.empty();
+    if (wrote == Wrote::kInvalid && !sent.mark.empty() && !marked) {
+      const auto unmarked = write_unmarked(*live, sent, turn);
+      if (!unmarked.ok()) return unmarked.error();
+      wrote = *unmarked;
+    }
     const Instant soon = std::min(turn.deadline, caller_.now() + kConfirmWithin);
     switch (wrote) {
-      case Wrote::kAccepted: return confirm(*change, "the change was accepted", soon);
-      case Wrote::kUnknown: return confirm(*change, failed_.message, soon);
+      case Wrote::kAccepted: return confirm(sent, "the change was accepted", soon);
+      case Wrote::kUnknown: return confirm(sent, failed_.message, soon);
       case Wrote::kSame: {
-        const auto same = confirm(*change, failed_.message, soon);
+        const auto same = confirm(sent, failed_.message, soon);
         if (same.ok() || same.error().code == ErrorCode::kConflict) return same;
         return Error{ErrorCode::kConflict, same.error().message};
       }
@@ -193,6 +220,7 @@ Result<void> CloudflareProvider::replace(const Change& asked, Duration within) {
         ttl_min_ = kTtlFloor;
         change->ttl = std::max(change->ttl, ttl_min_);
         break;
+      case Wrote::kInvalid:
       case Wrote::kFailed: return failed_;
     }
     if (run == kRunsMost) return failed_;

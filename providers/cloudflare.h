@@ -21,7 +21,8 @@
 //   credentials  api_token    with DNS Write on the zone
 //
 // There is no compare-and-set: a change is read, compared, written and read back. The mark stands
-// in the comment of each record, behind what the operator wrote.
+// in the comment of each record, behind what the operator wrote; where the API does not take both,
+// the change is made without it.
 
 namespace pointsman {
 
@@ -54,7 +55,7 @@ class CloudflareProvider final : public Provider {
     bool proven = false;  // Known to be the zone of that name.
   };
   // What a write came to.
-  enum class Wrote { kAccepted, kUnknown, kStale, kSame, kTtlTooLow, kFailed };
+  enum class Wrote { kAccepted, kUnknown, kStale, kSame, kTtlTooLow, kInvalid, kFailed };
 
   CloudflareTurn turn(Duration within, bool of_move) const;
   Result<Change> fit(const Change& change) const;
@@ -67,6 +68,8 @@ class CloudflareProvider final : public Provider {
   // kInvalid and kConflict as Provider::replace().
   Result<CloudflarePlan> plan(const CloudflareSet& live, const Change& change, CloudflareTurn turn);
   Wrote write(const CloudflarePlan& plan, const Change& change, CloudflareTurn turn);
+  // After kInvalid: the same without any mark, which is taken out of `change` too.
+  Result<Wrote> write_unmarked(const CloudflareSet& live, Change& change, CloudflareTurn turn);
   // Success once what stands there is what was wanted; looks again until `until`.
   Result<void> confirm(const Change& change, std::string_view otherwise, Instant until);
   // Parts of preflight(), each a piece of its text.
@@ -78,7 +81,7 @@ class CloudflareProvider final : public Provider {
   ApiCaller caller_;
   std::chrono::seconds ttl_min_;       // Raised when the API refuses a lower one.
   std::map<std::string, Zone> zones_;  // By canonical name; looked up again when the id is unknown.
-  Error failed_;                       // Why write() said kFailed or kUnknown.
+  Error failed_;                       // Why write() did not say kAccepted.
 };
 
 // The registry's maker.

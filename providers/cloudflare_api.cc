@@ -128,9 +128,17 @@ CloudflareList cloudflare_list(ApiCaller& caller, const std::string& target, Clo
     const std::int64_t pages = about == nullptr ? 0 : about->int_or("total_pages");
     const std::int64_t total = about == nullptr ? 0 : about->int_or("total_count");
     const auto size = static_cast<std::int64_t>(entries.size());
-    const bool last = size < kPageSize || (pages > 0 && page >= pages) ||
-                      (total > 0 && static_cast<std::int64_t>(out.entries.size()) >= total);
-    if (last) return out;
+    const auto so_far = static_cast<std::int64_t>(out.entries.size());
+    const bool last =
+        size < kPageSize || (pages > 0 && page >= pages) || (total > 0 && so_far >= total);
+    if (!last) continue;
+    // Of a list with holes nothing is known, least of all that a record is absent.
+    if (so_far < total || page < pages) {
+      return fail(
+          ErrorCode::kUnavailable,
+          fmt::format("{} entries on {} pages came, told: {} on {}", so_far, page, total, pages));
+    }
+    return out;
   }
   return fail(ErrorCode::kConflict, fmt::format("more than {} entries", kPageSize * kPagesMost));
 }

@@ -43,7 +43,7 @@ struct CloudflareTurn {
 CloudflareOutcome cloudflare_call(ApiCaller& caller, ApiRequest request, Instant deadline);
 
 // Every entry of `target`'s result ("/zones?name=x"), page by page. kConflict above 500 entries;
-// kUnavailable when an entry or the envelope is not as it should be.
+// kUnavailable when the envelope is not as it should be, or fewer entries came than it tells of.
 struct CloudflareList {
   std::vector<Json> entries{};
   std::optional<CloudflareFailure> failure{};

@@ -16,6 +16,7 @@ namespace {
 constexpr std::size_t kServersMost = 16;    // Names in a zone's list that are asked after.
 constexpr std::size_t kCommentLeast = 100;  // What every plan takes; a Free one no more.
 constexpr std::size_t kMarkUsual = 90;      // A mark with its brackets, names of middling length.
+constexpr std::size_t kMarkAround = 8;      // Its brackets and the space before them.
 constexpr Duration kExpiresSoon = 30 * 24h;
 const std::string kNoSuchId(32, '0');
 
@@ -29,10 +30,21 @@ std::size_t comment_excess(const CloudflareSet& live) {
   for (const CloudflareRecord& record : live.records) {
     const MarkedComment parts = read_comment(record.comment);
     const std::size_t own = parts.before.size() + parts.after.size();
-    const std::size_t mark = parts.mark.empty() ? kMarkUsual : parts.mark.size() + 8;
-    if (own > 0) most = std::max(most, own + mark);
+    most = std::max(most, own + std::max(kMarkUsual, parts.mark.size() + kMarkAround));
   }
   return most > kCommentLeast ? most : 0;
+}
+
+std::string comment_text(const CloudflareSet& live) {
+  const std::size_t excess = comment_excess(live);
+  if (excess == 0) {
+    return fmt::format("; a Free plan takes {} characters of comment, our mark with them",
+                       kCommentLeast);
+  }
+  return fmt::format(
+      "; ITS COMMENT and our mark come to about {} characters, a Free plan takes {}: shorten the "
+      "comment, or moves are made there without our mark",
+      excess, kCommentLeast);
 }
 
 }  // namespace
@@ -190,12 +202,7 @@ Result<std::string> CloudflareProvider::preflight(const RecordKey& key, Duration
                                 : fmt::format("TTL {} s", live->set.ttl.count()),
                   ttl_min_.count(), whole_ms(latency));
   if (live->hidden && !live->proxied) out += "; flattened: its API has the last word";
-  if (const std::size_t excess = comment_excess(*live); excess > 0) {
-    out += fmt::format(
-        "; ITS COMMENT and our mark come to about {} characters, a Free plan takes "
-        "{}: shorten the comment",
-        excess, kCommentLeast);
-  }
+  out += comment_text(*live);
   const std::string skew = caller_.skew_text();
   if (!skew.empty()) out += "; " + skew;
   return out;

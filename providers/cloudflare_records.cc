@@ -72,13 +72,18 @@ std::int64_t ttl_of(const CloudflareSet& live) {
 }  // namespace
 
 MarkedComment read_comment(const std::string& comment) {
-  const std::size_t open = comment.find(kOpen);
-  const std::size_t close = comment.rfind(kClose);
-  if (open == std::string::npos || close == std::string::npos || close < open + kOpen.size()) {
-    return {comment, "", ""};
-  }
+  const std::size_t first = comment.find(kOpen);
+  if (first == std::string::npos) return {comment, "", ""};
+  const std::size_t close = comment.find(kClose, first + kOpen.size());
+  if (close == std::string::npos) return {comment, "", ""};
+  // What was opened last before it: an opening that nothing closes is the operator's.
+  const std::size_t open = comment.rfind(kOpen, close - kOpen.size());
   return {comment.substr(0, open), comment.substr(open + kOpen.size(), close - open - kOpen.size()),
           comment.substr(close + kClose.size())};
+}
+
+bool is_comment_mark(const std::string& mark) {
+  return read_comment(write_comment("", mark)).mark == mark;
 }
 
 std::string write_comment(const std::string& comment, const std::string& mark) {

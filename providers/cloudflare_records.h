@@ -40,6 +40,8 @@ struct MarkedComment {
 MarkedComment read_comment(const std::string& comment);
 // The comment with `mark` in place of the one it holds, else behind it.
 std::string write_comment(const std::string& comment, const std::string& mark);
+// Whether `mark` would be read as it was written: not with brackets like those around it.
+bool is_comment_mark(const std::string& mark);
 
 // Reads one entry of a list. kInvalid names the member that is missing or of another type.
 Result<CloudflareRecord> parse_record(const Json& entry);

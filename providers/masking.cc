@@ -11,11 +11,15 @@ namespace {
 constexpr std::size_t kSecretLeast = 4;
 constexpr std::string_view kMask = "***";
 
-void replace_all(std::string& text, std::string_view from) {
-  for (std::size_t at = text.find(from); at != std::string::npos;
-       at = text.find(from, at + kMask.size())) {
-    text.replace(at, from.size(), kMask);
+// In one pass: the far side may repeat a secret a million times.
+std::string without(const std::string& text, std::string_view secret) {
+  std::string out;
+  std::size_t at = 0;
+  for (std::size_t end; (end = text.find(secret, at)) != std::string::npos;
+       at = end + secret.size()) {
+    out.append(text, at, end - at).append(kMask);
   }
+  return out.append(text, at);
 }
 
 }  // namespace
@@ -44,7 +48,7 @@ Masking::Masking(const std::map<std::string, std::string>& credentials) {
 
 std::string Masking::masked(std::string_view text) const {
   std::string out(text);
-  for (const std::string& secret : secrets_) replace_all(out, secret);
+  for (const std::string& secret : secrets_) out = without(out, secret);
   return out;
 }
 

@@ -22,6 +22,13 @@ std::string live_text(const RecordSet& live) {
                      live.mark.empty() ? "no mark" : "mark \"" + printable(live.mark) + '"');
 }
 
+// compare() once a write of ours is known to have taken effect: a service may have raised the TTL
+// to a floor of its own, which is used and refused to nobody.
+Result<Todo> compare_written(const RecordSet& live, Change change) {
+  change.ttl = std::max(change.ttl, live.ttl);
+  return compare(live, change);
+}
+
 }  // namespace
 
 Result<Change> ReadWriteProvider::adapt(const RecordSet&, Change change, Instant) { return change; }
@@ -41,6 +48,13 @@ Result<RecordSet> ReadWriteProvider::read(const RecordKey& key, Duration within)
   return fetch_sound(key, system_clock().now() + within);
 }
 
+Result<RecordSet> ReadWriteProvider::read_for_move(const RecordKey& key, Duration within) {
+  of_move_ = true;
+  auto live = read(key, within);
+  of_move_ = false;
+  return live;
+}
+
 Result<ReadWriteProvider::Begun> ReadWriteProvider::begin(const Change& asked, Instant deadline) {
   auto change = check_change(asked);
   if (!change.ok()) return change.error();
@@ -55,6 +69,13 @@ Result<ReadWriteProvider::Begun> ReadWriteProvider::begin(const Change& asked, I
 }
 
 Result<void> ReadWriteProvider::replace(const Change& asked, Duration within) {
+  of_move_ = true;
+  auto replaced = make_so(asked, within);
+  of_move_ = false;
+  return replaced;
+}
+
+Result<void> ReadWriteProvider::make_so(const Change& asked, Duration within) {
   const Instant deadline = system_clock().now() + within;
   const auto begun = begin(asked, deadline);
   if (!begun.ok()) return begun.error();
@@ -66,7 +87,7 @@ Result<void> ReadWriteProvider::replace(const Change& asked, Duration within) {
   switch (written.error().code) {
     case ErrorCode::kTimeout:
     case ErrorCode::kInternal:
-    case ErrorCode::kConflict: return settle(begun->change, written.error(), deadline);
+    case ErrorCode::kConflict: return settle(*begun, written.error(), deadline);
     default: return written.error();
   }
 }
@@ -76,7 +97,7 @@ Result<void> ReadWriteProvider::confirm(const Change& change, Instant deadline) 
   for (Duration pause = kConfirmFirstPause;; pause = std::min(pause * 2, kConfirmPauseMost)) {
     const auto live = fetch_sound(change.key, deadline);
     if (live.ok()) {
-      const auto todo = compare(*live, change);
+      const auto todo = compare_written(*live, change);
       if (!todo.ok()) return error(todo.error().code, todo.error().message);
       if (*todo == Todo::kNothing) return {};
       seen = live_text(*live);
@@ -95,14 +116,15 @@ Result<void> ReadWriteProvider::confirm(const Change& change, Instant deadline) 
   }
 }
 
-Result<void> ReadWriteProvider::settle(const Change& change, const Error& failure,
-                                       Instant deadline) {
+Result<void> ReadWriteProvider::settle(const Begun& begun, const Error& failure, Instant deadline) {
+  const Change& change = begun.change;
   const auto live = fetch_sound(change.key, deadline);
   if (!live.ok()) {
     return Error{ErrorCode::kTimeout, fmt::format("{}; outcome unknown, for reading it: {}",
                                                   failure.message, live.error().message)};
   }
-  const auto todo = compare(*live, change);
+  const bool only_ttl = begun.live.values == change.desired && begun.live.mark == change.mark;
+  const auto todo = only_ttl ? compare(*live, change) : compare_written(*live, change);
   if (!todo.ok()) return error(todo.error().code, todo.error().message);
   // Done after all; or a copy of this very change came first.
   if (*todo == Todo::kNothing) return {};

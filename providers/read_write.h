@@ -11,6 +11,7 @@ namespace pointsman {
 class ReadWriteProvider : public Provider {
  public:
   Result<RecordSet> read(const RecordKey& key, Duration within) final;
+  Result<RecordSet> read_for_move(const RecordKey& key, Duration within) final;
   Result<void> replace(const Change& change, Duration within) final;
   Result<std::vector<std::string>> render(const Change& change, Duration within) final;
 
@@ -35,18 +36,25 @@ class ReadWriteProvider : public Provider {
   // `why`, with who and where before it; no secret.
   virtual Error error(ErrorCode code, std::string_view why) const = 0;
 
+  // Whether the call under way belongs to a move: what it asks is asked before mere looks.
+  bool is_of_move() const { return of_move_; }
+
  private:
   struct Begun {
     Change change;  // Checked; names in lower case.
     RecordSet live;
     Todo todo;
   };
+  Result<void> make_so(const Change& change, Duration within);
   Result<RecordSet> fetch_sound(const RecordKey& key, Instant deadline);
   Result<Begun> begin(const Change& asked, Instant deadline);
-  // After a write that was accepted: success once the account shows it.
+  // After a write that was accepted: success once the account shows it, with that TTL or a higher
+  // one.
   Result<void> confirm(const Change& change, Instant deadline);
   // After a write that failed with `failure`, which leaves open what is there now.
-  Result<void> settle(const Change& change, const Error& failure, Instant deadline);
+  Result<void> settle(const Begun& begun, const Error& failure, Instant deadline);
+
+  bool of_move_ = false;  // Of the call under way: they come one at a time.
 };
 
 }  // namespace pointsman

@@ -154,6 +154,7 @@ class WebhookProvider : public ReadWriteProvider {
 // An answer of 2xx, in JSON that says so.
 Result<ApiAnswer> WebhookProvider::ask(ApiRequest request, Instant deadline) {
   request.accept = request.content_type = kMediaType;
+  request.of_move = is_of_move();
   auto answer = caller_.call(request, deadline);
   if (!answer.ok()) return answer.error();
   if (!answer->well()) return caller_.status_error(answer->status, answer->body.dump());
@@ -314,7 +315,6 @@ ApiRequest WebhookProvider::changes() const {
           .target = "/records",
           .body = body.dump(),
           .writes = true,
-          .of_move = true,
           .may_be_empty = true};
 }
 

@@ -137,7 +137,6 @@ void read_provider(ConfigTable table, const std::string& name, MonitorReading& r
   provider.lists = table.all_lists();
   provider.options = table.all_texts();
   if (!authorities.empty()) {
-    reading.authorities[name] = authorities;
     provider.options["authorities"] = fmt::format("{}", fmt::join(authorities, ", "));
   }
   reading.config.providers.push_back(std::move(provider));

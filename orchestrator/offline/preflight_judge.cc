@@ -111,9 +111,10 @@ PreflightItem judge_record(const ServiceSettings& service, const RecordSettings&
         limits.ttl_min.count(), service.ttl.count(), total);
   } else if (live.ttl > service.ttl) {
     item.warning = true;
-    item.text +=
-        fmt::format("; configured are {} s: until the first move, caches keep an answer longer",
-                    service.ttl.count());
+    item.text += fmt::format(
+        "; configured are {} s: caches keep an answer longer until the first move, and "
+        "after it too where the service raises TTLs by itself",
+        service.ttl.count());
   }
   return item;
 }

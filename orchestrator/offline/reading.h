@@ -15,8 +15,7 @@ namespace pointsman {
 struct MonitorReading {
   MonitorConfig config;
   std::vector<std::string> warnings;
-  std::map<std::string, std::vector<std::string>> authorities;  // Provider -> its override.
-  std::map<std::string, std::string> record_owners;             // "name type" -> service.
+  std::map<std::string, std::string> record_owners;  // "name type" -> service.
   std::vector<std::string> notice_names;
   bool with_credentials = true;
   const std::vector<ConfigError>* errors = nullptr;  // All so far.

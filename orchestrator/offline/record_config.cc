@@ -13,8 +13,9 @@ namespace {
 // "API.Example.Test." and "api.example.test" are one name.
 std::string dns_name(ConfigTable& table, std::string_view key) {
   std::string name = canonical_host(table.required_text(key));
-  if (!name.empty() && name.back() == '.') name.pop_back();
-  if (!name.empty() && (!is_host_name(name) || is_ip(name))) {
+  const bool given = !name.empty();
+  if (given && name.back() == '.') name.pop_back();
+  if (given && (!is_host_name(name) || is_ip(name))) {
     table.complain(key, "a DNS name, in full");
   }
   return name;
@@ -133,7 +134,8 @@ void claim(ConfigTable& table, const RecordSettings& record, const std::string& 
   reading.record_owners.emplace(record.name + " " + record.type, service);
 }
 
-void read_authorities(ConfigTable& table, RecordSettings& record, const MonitorReading& reading) {
+// Those of the provider are its own matter: it knows for which records no server can be asked.
+void read_authorities(ConfigTable& table, RecordSettings& record) {
   record.authorities = table.texts("authorities");
   if (!is_dns_type(record.type)) {
     if (!record.authorities.empty()) {
@@ -141,10 +143,6 @@ void read_authorities(ConfigTable& table, RecordSettings& record, const MonitorR
                      fmt::format("nothing: no name server answers for type {}", record.type));
     }
     return;
-  }
-  const auto inherited = reading.authorities.find(record.provider);
-  if (record.authorities.empty() && inherited != reading.authorities.end()) {
-    record.authorities = inherited->second;
   }
   for (std::string& server : record.authorities) {
     const auto place = host_port_from(server);
@@ -209,7 +207,7 @@ RecordSettings read_record(ConfigTable table, const ServiceSettings& service,
     record.name = plain_name(table, "name");
   }
   read_values(table, service, record);
-  read_authorities(table, record, reading);
+  read_authorities(table, record);
   claim(table, record, service.name, reading);
   table.finish();
   return record;

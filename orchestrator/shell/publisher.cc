@@ -6,6 +6,7 @@
 #include <charconv>
 
 #include "base/crash_point.h"
+#include "base/log.h"
 #include "base/planted.h"
 #include "providers/compare.h"
 
@@ -118,8 +119,9 @@ RecordRead Publisher::read(int index, Duration within) {
 Result<void> Publisher::may_overwrite(const std::string& text, const Reign& reign) const {
   const auto mark = parse_mark(text);
   if (!mark || mark->service != service_) {
-    return {ErrorCode::kConflict, fmt::format("{} carries the mark of another: {}", key_.name,
-                                              text.empty() ? "none at all on a part of it" : text)};
+    return {ErrorCode::kConflict,
+            fmt::format("{} carries the mark of another: {}", key_.name,
+                        text.empty() ? "none at all on a part of it" : printable(text))};
   }
   if (!planted(Plant::kDnsEpochUnchecked) &&
       (mark->reign.epoch > reign.epoch ||
@@ -201,9 +203,11 @@ void Publisher::find_authorities(Duration within) {
   }
   auto found = provider_.authorities(key_, within);
   const std::lock_guard lock(mutex_);
-  if (found.ok()) authorities_ = std::move(*found);
-  seek_ = authorities_.empty() || !found.ok();
-  authorities_problem_ = found.ok() ? "" : found.error().message;
+  seek_ = !found.ok() || found->empty();
+  authorities_problem_ = !found.ok() ? found.error().message
+                         : seek_     ? "the provider names none"
+                                     : "";
+  if (!seek_) authorities_ = std::move(*found);
 }
 
 bool Publisher::asks_api() const {

@@ -77,6 +77,7 @@ class FakeCloudflare {
   std::int64_t ttl_least = 60;
   std::size_t comment_most = 500;
   bool ignores_filter = false;
+  std::size_t page_most = 1000;  // A page holds no more, whatever it says and is asked for.
 
   std::string add(Row row) {
     row.id = fresh_id();
@@ -206,11 +207,12 @@ class FakeCloudflare {
     return page(found, query);
   }
 
-  static FakeReply page(const Json::Array& all, const std::map<std::string, std::string>& query) {
+  FakeReply page(const Json::Array& all, const std::map<std::string, std::string>& query) {
     const std::size_t size = std::stoul(query.at("per_page"));
     const std::size_t number = std::stoul(query.at("page"));
     Json::Array part;
     for (std::size_t k = (number - 1) * size; k < std::min(number * size, all.size()); ++k) {
+      if (part.size() == page_most) break;
       part.push_back(all[k]);
     }
     Json about =

@@ -10,6 +10,7 @@
 #include <cstdlib>
 #include <fstream>
 
+#include "base/clock.h"
 #include "test/config_cases.h"
 
 using namespace pointsman;
@@ -83,6 +84,26 @@ TEST_CASE("the whole configuration arrives") {
   CHECK_EQ(probes.front().url, "http://198.51.100.20:8080/health");
   CHECK_EQ(probes.front().address, "198.51.100.20");
   CHECK_EQ(probes.front().fall, 3);
+}
+
+TEST_CASE("authorities of a provider are its own matter, those of a record are the record's") {
+  const ConfigFolder folder(PM_TEST_DATA "/config/monitor");
+  std::ifstream file(good(folder));
+  std::string text{std::istreambuf_iterator<char>(file), {}};
+  const std::string server = "server = \"192.0.2.53:53\"\n";
+  REQUIRE_NE(text.find(server), std::string::npos);
+  text.insert(text.find(server), "authorities = [\"192.0.2.54:53\", \"192.0.2.55\"]\n");
+  std::ofstream(folder.path() + "own.toml") << text;
+  auto outcome = read_monitor_config(folder.path() + "own.toml");
+  REQUIRE(outcome.config.has_value());
+  const ProviderSettings& corp = outcome.config->providers.front();
+  CHECK_EQ(corp.options.at("authorities"), "192.0.2.54:53, 192.0.2.55");
+  // Only what the record itself names would take the API's last word from a provider.
+  CHECK(outcome.config->services.front().records.front().authorities.empty());
+  const auto provider = make_provider(corp, system_clock());
+  REQUIRE(provider.ok());
+  CHECK_EQ((*provider)->authorities({"example.test", "api.example.test", "A"}, 1s).value(),
+           std::vector<std::string>{"192.0.2.54:53", "192.0.2.55:53"});
 }
 
 TEST_CASE("a record of a type of the provider's own keeps names and values as they are spelled") {

@@ -260,6 +260,17 @@ TEST_CASE("aliyun: an older plan that comes late dies on the newer mark") {
   CHECK(scene.untouched());
 }
 
+TEST_CASE("aliyun: a mark that repeats our secret is not shown") {
+  Old scene;
+  Change newer = scene.change();
+  newer.mark = "im-api testsecret";
+  REQUIRE(scene.provider->replace(newer, kWithin).ok());
+  const auto done = scene.provider->replace(scene.change(), kWithin);
+  REQUIRE_FALSE(done.ok());
+  CHECK_EQ(done.error().code, ErrorCode::kConflict);
+  CHECK(has(done.error().message, "the mark \"im-api ***\""));
+}
+
 TEST_CASE("aliyun: a move between sets of one size deletes nothing and leaves other names alone") {
   Old scene;
   for (const char* rr : {"api2", "ap", "*", "@", "www.api"}) {

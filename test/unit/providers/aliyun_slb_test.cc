@@ -131,6 +131,17 @@ constexpr const char* kUntouched = "i-hz0=100 eni-hz1=100 i-sh0=0 i-sh1=0";
 
 }  // namespace
 
+TEST_CASE("aliyun-slb: a server whose id repeats our secret is not shown") {
+  SlbScene scene;
+  scene.fake.with([](FakeAliyun::World& world) {
+    world.balancers.front().backends.push_back({.id = "i-testsecret"});
+  });
+  const auto done = scene.provider->replace(scene.change(), kWithin);
+  REQUIRE_FALSE(done.ok());
+  CHECK_EQ(done.error().code, ErrorCode::kConflict);
+  CHECK(has(done.error().message, "holds i-***"));
+}
+
 TEST_CASE("aliyun-slb keeps the provider contract") {
   SlbBench bench;
   run_provider_suite(bench);

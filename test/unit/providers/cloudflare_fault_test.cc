@@ -261,6 +261,13 @@ TEST_CASE("row 48: deleted or edited by somebody is a conflict, and nothing is w
   CHECK_EQ(writes(scene), 0);
 }
 
+TEST_CASE("row 48: a mark or value that repeats our token is not shown") {
+  CloudScene scene;
+  scene.put({kApi, {"192.0.2.10"}, std::chrono::seconds(60), "by " + kToken});
+  expect(scene.provider().replace(move_of(), 4s), ErrorCode::kConflict, "the mark \"by ***\"");
+  expect(scene.provider().render(move_of(), 4s), ErrorCode::kConflict, "the mark \"by ***\"");
+}
+
 TEST_CASE("row 49: what forbids our record is refused by name, at the pre-flight too") {
   struct Case {
     std::string wanted, type, content, part;

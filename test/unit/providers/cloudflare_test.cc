@@ -159,6 +159,8 @@ TEST_CASE("a record that is not proxied is asked for at the zone's own name serv
   blind.settings.authorities = {{"192.0.2.53", 53}};
   CHECK_EQ(blind.provider().authorities(kApi, 4s).value(),
            std::vector<std::string>{"192.0.2.53:53"});
+  blind.with([](FakeCloudflare& fake) { fake.rows[0].proxied = true; });
+  CHECK_EQ(blind.provider().authorities(kApi, 4s).value(), std::vector<std::string>{kApiAuthority});
 }
 
 TEST_CASE("the operator's comment stays, whatever stands round the mark") {
@@ -172,24 +174,107 @@ TEST_CASE("the operator's comment stays, whatever stands round the mark") {
       {"[[pm broken", "[[pm broken [[pm M]]"},
   };
   for (const auto& [before, after] : cases) CHECK_EQ(write_comment(before, "M"), after);
-  CHECK_EQ(read_comment("a [[pm x]]y]] b").mark, "x]]y");
+  CHECK_EQ(read_comment("a [[pm x]]y]] b").mark, "x");
+  CHECK_EQ(write_comment("a [[pm x]] see [[wiki]] b", "M"), "a [[pm M]] see [[wiki]] b");
+  CHECK_EQ(read_comment("[[pm broken [[pm M]] c").before, "[[pm broken ");
+  CHECK_EQ(read_comment("[[pm broken [[pm M]] c").mark, "M");
+  CHECK_EQ(read_comment("[[pm ]]").after, "");
+  CHECK_EQ(read_comment("[[pm ]").before, "[[pm ]");
   CHECK_EQ(read_comment("a [[pm x]] b").after, " b");
   CHECK_EQ(read_comment("]] [[pm ").mark, "");
   CHECK_EQ(write_comment("a [[pm x]] b", ""), "a  b");
 }
 
-TEST_CASE("a comment that grows too long is told beforehand, and never cut") {
+TEST_CASE("a mark that could not be read as it was written is refused") {
   CloudScene scene;
-  scene.with([](FakeCloudflare& fake) { fake.comment_most = 100; });
+  scene.put(before_move());
+  for (const char* mark : {"a]]b", "a]", "[[pm a", "]]"}) {
+    Change change = move_of();
+    change.mark = mark;
+    expect(scene.provider().replace(change, 4s), ErrorCode::kInvalid, "holds the brackets");
+  }
+  CHECK(is_comment_mark("a] [[b]c"));
+  CHECK_EQ(scene.with([](FakeCloudflare& fake) { return fake.writes_heard(); }), 0);
+}
+
+TEST_CASE("a comment that grows too long is told beforehand, also where only the mark is long") {
+  CloudScene scene;
+  const auto told = [&](const std::string& note, const std::string& mark) {
+    scene.put({kApi, {"192.0.2.10"}, std::chrono::seconds(60), mark}, note);
+    const auto sound = scene.provider().preflight(kApi, 4s);
+    REQUIRE(sound.ok());
+    return *sound;
+  };
+  const std::string plain = told("", kOldMark);
+  CHECK_NE(plain.find("a Free plan takes 100 characters of comment"), std::string::npos);
+  CHECK_EQ(plain.find("ITS COMMENT"), std::string::npos);
+  for (const auto& text : {told(std::string(60, 'n'), ""), told("", std::string(120, 'm'))}) {
+    CHECK_NE(text.find("ITS COMMENT"), std::string::npos);
+    CHECK_NE(text.find("moves are made there without our mark"), std::string::npos);
+  }
+}
+
+TEST_CASE("where the mark does not fit the move is made without it, and the old mark goes") {
   const std::string note(60, 'n');
-  scene.put({kApi, {"192.0.2.10"}, std::chrono::seconds(60), ""}, note);
-  const auto sound = scene.provider().preflight(kApi, 4s);
-  REQUIRE(sound.ok());
-  CHECK_NE(sound->find("shorten the comment"), std::string::npos);
+  for (const bool marked : {false, true}) {
+    CloudScene scene;
+    scene.put({kApi, {"192.0.2.10"}, std::chrono::seconds(60), marked ? kOldMark : ""}, note);
+    scene.with([](FakeCloudflare& fake) { fake.comment_most = 100; });
+    Change change = move_of();
+    change.expected_marks = {marked ? kOldMark : ""};
+    for (int run = 1; run <= 2; ++run) {  // Again: nothing is left to be done.
+      REQUIRE(scene.provider().replace(change, 4s).ok());
+      scene.with([&](FakeCloudflare& fake) {
+        CHECK_EQ(fake.rows[0].content, "198.51.100.20");
+        CHECK_EQ(trimmed(fake.rows[0].comment), note);
+        CHECK_EQ(fake.changes, 2);  // One of them is put()'s.
+      });
+      CHECK_EQ(scene.provider().read(kApi, 4s)->mark, "");
+      change.expected_marks = {""};
+    }
+  }
+}
+
+TEST_CASE("several records of which one has no room for the mark are all written without") {
+  CloudScene scene;
+  RecordSet from = before_move();
+  from.values = {"192.0.2.10", "192.0.2.11"};
+  scene.put(from);
+  scene.with([](FakeCloudflare& fake) {
+    fake.rows[1].comment = std::string(60, 'n') + fake.rows[1].comment;
+    fake.comment_most = 100;
+  });
   Change change = move_of();
+  change.expected = from.values;
+  change.desired = {"198.51.100.20", "198.51.100.21", "198.51.100.22"};
+  REQUIRE(scene.provider().replace(change, 4s).ok());
+  CHECK_EQ(scene.get(kApi).values, change.desired);
+  CHECK_EQ(scene.provider().read(kApi, 4s)->mark, "");
+}
+
+TEST_CASE("a TTL and a mark that are both refused hold up no move; what else is refused stays so") {
+  CloudScene scene;
+  scene.settings.ttl_min = std::chrono::seconds(30);
+  scene.put({kApi, {"192.0.2.10"}, std::chrono::seconds(60), ""}, std::string(60, 'n'));
+  scene.with([](FakeCloudflare& fake) { fake.comment_most = 100; });
+  Change change = move_of();
+  change.ttl = std::chrono::seconds(30);
   change.expected_marks = {""};
-  expect(scene.provider().replace(change, 4s), ErrorCode::kInvalid, "9050 Comment is too long");
-  scene.with([&](FakeCloudflare& fake) { CHECK_EQ(fake.rows[0].comment, note); });
+  REQUIRE(scene.provider().replace(change, 4s).ok());
+  CHECK_EQ(scene.get(kApi).values, change.desired);
+  CHECK_EQ(scene.get(kApi).ttl.count(), 60);
+
+  CloudScene other;
+  other.put(before_move());
+  const FakeReply no{.status = 400,
+                     .body = R"({"success":false,"errors":[{"code":9005,"message":"no"}]})"};
+  other.with([&](FakeCloudflare& fake) {
+    fake.on_write = {{FakeCloudflare::Fault::Kind::kReply, no},
+                     {FakeCloudflare::Fault::Kind::kReply, no}};
+  });
+  expect(other.provider().replace(move_of(), 4s), ErrorCode::kInvalid, "9005");
+  other.is_unchanged();
+  CHECK_EQ(other.with([](FakeCloudflare& fake) { return fake.writes_heard(); }), 2);
 }
 
 TEST_CASE("what two records of one set say differently belongs to nobody") {
@@ -257,6 +342,30 @@ TEST_CASE("lists of more than a page are read to their end, and no longer than t
     for (int k = 0; k < 500; ++k) fake.add(row_of("TXT", "t" + std::to_string(k)));
   });
   expect(scene.provider().read(kApi, 4s), ErrorCode::kConflict, "more than 500 entries");
+}
+
+TEST_CASE("a list that holds less than it tells of is no list, and nothing is absent by it") {
+  for (const std::size_t held : {0, 1}) {
+    CloudScene scene;
+    RecordSet set = before_move();
+    set.values = {"192.0.2.10", "192.0.2.11"};
+    scene.put(set);
+    REQUIRE(scene.provider().read(kApi, 4s).ok());
+    scene.with([&](FakeCloudflare& fake) { fake.page_most = held; });
+    expect(scene.provider().read(kApi, 4s), ErrorCode::kUnavailable,
+           std::to_string(held) + " entries on 1 pages came, told: 2 on 1");
+    expect(scene.provider().replace(move_of(), 4s), ErrorCode::kUnavailable, "told: 2");
+    CHECK_EQ(scene.with([](FakeCloudflare& fake) { return fake.writes_heard(); }), 0);
+  }
+  CloudScene many;
+  many.with([](FakeCloudflare& fake) {
+    fake.ignores_filter = true;
+    for (int k = 0; k < 120; ++k) fake.add(row_of("TXT", "t" + std::to_string(k)));
+    fake.add(row_of("A", "192.0.2.10"));
+    fake.page_most = 49;
+  });
+  expect(many.provider().read(kApi, 4s), ErrorCode::kUnavailable,
+         "49 entries on 1 pages came, told: 121 on 3");
 }
 
 TEST_CASE("settings: every mistake is named, what a credential holds is not") {

@@ -282,6 +282,31 @@ TEST_CASE("exec: accepted and not applied, or in part, is told; the next call co
   expect_values(account, "203.0.113.99");
 }
 
+TEST_CASE("exec: a TTL that the service raises by itself is used; a lower one is not effective") {
+  const auto with_ttl = [](int ttl, const std::string& end) {
+    return fmt::format(
+        "q=$(printf '%s' \"$q\" | sed 's/\"ttl\":60,\"mark\":\"im/\"ttl\":{},"
+        "\"mark\":\"im/'); own; {}",
+        ttl, end);
+  };
+  const Account account;
+  const auto raised = move_by(account, with_ttl(600, ":"));
+  if (!raised.ok()) FAIL_CHECK(raised.error().message);
+  expect_values(account, "198.51.100.20");
+  CHECK_EQ(account.get(api()).ttl.count(), 600);
+  // Done, and then no proper answer.
+  const auto unclear = move_by(account, with_ttl(600, "echo more"));
+  if (!unclear.ok()) FAIL_CHECK(unclear.error().message);
+  CHECK_EQ(account.get(api()).ttl.count(), 600);
+  expect_error(move_by(account, with_ttl(30, ":"), 2s), ErrorCode::kTimeout,
+               "accepted, not effective");
+
+  // Only the TTL was to change, and no answer says that it was: it may still be the old one.
+  account.put({api(), move().desired, std::chrono::seconds(600), move().mark});
+  const auto silent = provider_of(account, account.fault("replace", "exit 1"));
+  expect_error(silent->replace(move(), kWithin), ErrorCode::kTimeout, "not done so far");
+}
+
 TEST_CASE("exec: bad reads change nothing and may be asked again") {
   const Account account;
   account.put({api(), {"192.0.2.10"}, std::chrono::seconds(60), ""});

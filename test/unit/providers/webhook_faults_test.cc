@@ -88,6 +88,45 @@ TEST_CASE("webhook: too many requests are waited out, and obeyed when that takes
   CHECK_EQ(scripted.asked.size(), asked);
 }
 
+TEST_CASE("webhook: the reads and questions of a move are waited for as its write is") {
+  ScriptedProvider scripted;
+  for (const char* call : {"GET /records", "GET /", "POST /adjustendpoints"}) {
+    CAPTURE(call);
+    hold_old(scripted);
+    int refusals = 0;
+    scripted.on(call, [&](ScriptedProvider& p, const FakeRequest& request) {
+      if (++refusals > 1) return p.sound(request);
+      return FakeReply{.status = 429, .headers = {{"Retry-After", "1"}}};
+    });
+    const auto done = provider_at(scripted.url())->replace(move(), 8s);
+    if (!done.ok()) FAIL_CHECK(done.error().message);
+  }
+  hold_old(scripted);
+  int refusals = 0;
+  scripted.on("GET /records", [&](ScriptedProvider& p, const FakeRequest& request) {
+    if (++refusals != 2) return p.sound(request);
+    return FakeReply{.status = 429, .headers = {{"Retry-After", "1"}}};
+  });
+  auto provider = provider_at(scripted.url());
+  CHECK(provider->read_for_move(api(), 8s).ok());
+  // A mere look is not, nor is one that follows upon a move.
+  expect_error(provider->read(api(), 8s), ErrorCode::kUnavailable, "too many requests");
+}
+
+TEST_CASE("webhook: when looks have used up their share of the calls, a move still passes") {
+  ScriptedProvider scripted;
+  hold_old(scripted);
+  auto provider = provider_at(scripted.url());
+  int looks = 0;
+  while (looks < 2000 && provider->read(api(), kWithin).ok()) ++looks;
+  CHECK_EQ(looks, 900);
+  expect_error(provider->read(api(), kWithin), ErrorCode::kUnavailable, "the budget");
+  const auto done = provider->replace(move(), kWithin);
+  if (!done.ok()) FAIL_CHECK(done.error().message);
+  CHECK(provider->read_for_move(api(), kWithin).ok());
+  expect_error(provider->read(api(), kWithin), ErrorCode::kUnavailable, "the budget");
+}
+
 TEST_CASE("webhook: accepted and not applied, or in part, is told; the next call completes it") {
   ScriptedProvider scripted;
   hold_old(scripted);

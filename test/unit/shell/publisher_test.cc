@@ -28,7 +28,7 @@ class MoodyProvider final : public MemoryProvider {
   }
   Result<std::vector<std::string>> authorities(const RecordKey&, Duration) override {
     ++searches;
-    if (servers.empty()) return {ErrorCode::kUnavailable, "no answer"};
+    if (servers.empty() && !names_none) return {ErrorCode::kUnavailable, "no answer"};
     return servers;
   }
   Result<RecordSet> read_for_move(const RecordKey& key, Duration within) override {
@@ -46,6 +46,7 @@ class MoodyProvider final : public MemoryProvider {
   std::atomic<int> preflights{0};
   std::atomic<int> searches{0};
   std::vector<std::string> servers{"192.0.2.53:53"};
+  bool names_none = false;
 };
 
 struct Scene {
@@ -130,6 +131,25 @@ TEST_CASE(
   scene.publisher->find_authorities(1s);
   CHECK(scene.ask("m-2").agreed);
   CHECK_EQ(scene.asked, std::vector<std::string>{"198.51.100.53:53"});
+}
+
+TEST_CASE("a provider that names no servers takes none away, and is asked again") {
+  Scene scene;
+  scene.publisher->find_authorities(1s);
+  scene.provider.servers.clear();
+  scene.provider.names_none = true;
+  REQUIRE(scene.publish("m-1").accepted);
+  scene.publisher->find_authorities(1s);
+  CHECK(scene.ask("m-1").agreed);
+  CHECK_EQ(scene.asked, std::vector<std::string>{"192.0.2.53:53"});
+  scene.publisher->find_authorities(1s);
+  CHECK_EQ(scene.provider.searches, 3);
+
+  Publisher fresh(scene.service, scene.record, scene.provider);
+  fresh.find_authorities(1s);
+  const AuthoritiesAnswered answered = fresh.ask({0, 1, ""}, 1s);
+  CHECK_FALSE(answered.agreed);
+  CHECK_NE(answered.detail.find("not known: the provider names none"), std::string::npos);
 }
 
 TEST_CASE("a sound pre-flight looks for the authoritative servers again; those configured stay") {
