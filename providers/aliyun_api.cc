@@ -141,6 +141,7 @@ ApiRequest AliyunApi::request_of(const AliyunRequest& request) const {
   out.headers = {{"host", host_}, {"x-acs-action", request.action}, {"x-acs-version", version_}};
   out.writes = request.writes;
   out.of_move = request.of_move;
+  out.once = request.once;
   return out;
 }
 

@@ -23,6 +23,7 @@ struct AliyunRequest {
   AliyunFields parameters;
   bool writes = false;
   bool of_move = false;
+  bool once = false;  // See ApiRequest.
 };
 
 struct AliyunFailure {
