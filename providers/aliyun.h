@@ -93,6 +93,11 @@ class AliyunProvider : public Provider {
   std::string mark_problem_;  // Why the last mark could not be written, for preflight().
 };
 
+// Adds the servers "name:53" at `addresses`, IPv4 first, to `servers`, each once and 16 in all at
+// most: IPv4 where there is any, and the name itself when there is none. Pure.
+void add_authorities(std::vector<std::string>& servers, const std::string& name,
+                     const std::vector<std::string>& addresses);
+
 // The registry's maker.
 Result<std::unique_ptr<Provider>> make_aliyun(const ProviderSettings& settings, const Clock& clock);
 

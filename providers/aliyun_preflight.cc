@@ -114,6 +114,21 @@ Result<std::string> AliyunProvider::preflight(const RecordKey& key, Duration wit
   return skew.empty() ? out : out + "; " + skew;
 }
 
+void add_authorities(std::vector<std::string>& servers, const std::string& name,
+                     const std::vector<std::string>& addresses) {
+  const auto add_one = [&](const std::string& server) {
+    if (servers.size() < kServersMost) add(servers, server);
+  };
+  // Named all the same: asking it says that it has no address.
+  if (addresses.empty()) return add_one(name + ":53");
+  const bool plain = addresses.front().find(':') == std::string::npos;
+  for (const std::string& ip : addresses) {
+    // IPv4 where there is any: a monitor without IPv6 would call every server half dead.
+    if (plain && ip.find(':') != std::string::npos) continue;
+    add_one(DnsEndpoint{ip, 53}.text());
+  }
+}
+
 Result<std::vector<std::string>> AliyunProvider::authorities(const RecordKey& key,
                                                              Duration within) {
   if (!settings_.authorities.empty()) return settings_.authorities;
@@ -126,12 +141,7 @@ Result<std::vector<std::string>> AliyunProvider::authorities(const RecordKey& ke
   for (const std::string& name : zone->servers) {
     const Duration left = deadline - api_.caller().now();
     const auto addresses = resolve_host(name, std::max(left / 2, Duration(0)));
-    // Named all the same: asking it says that it has no address.
-    if (!addresses.ok() || addresses->empty()) {
-      add(out, name + ":53");
-      continue;
-    }
-    for (const std::string& ip : *addresses) add(out, DnsEndpoint{ip, 53}.text());
+    add_authorities(out, name, addresses.ok() ? *addresses : std::vector<std::string>{});
   }
   if (out.empty()) {
     return api_.caller().error(ErrorCode::kNotFound,

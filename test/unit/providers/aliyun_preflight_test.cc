@@ -1,3 +1,5 @@
+#include "providers/aliyun.h"
+
 #include "test/unit/providers/aliyun_scene.h"
 
 #include <doctest/doctest.h>
@@ -87,6 +89,20 @@ TEST_CASE("aliyun: rights that lack are found without writing") {
     CHECK(has(error.message, std::string(action) + " answers 403 Forbidden.RAM"));
     CHECK(has(error.message, "the RAM policy does not allow this action"));
   }
+}
+
+TEST_CASE("aliyun: IPv4 servers where there are any, and not more than sixteen") {
+  std::vector<std::string> servers;
+  add_authorities(servers, "ns1.example.net", {"192.0.2.1", "192.0.2.2", "2001:db8::1"});
+  add_authorities(servers, "ns2.example.net", {"2001:db8::2"});
+  add_authorities(servers, "ns3.example.net", {});
+  add_authorities(servers, "ns4.example.net", {"192.0.2.1"});
+  CHECK_EQ(servers, std::vector<std::string>{"192.0.2.1:53", "192.0.2.2:53", "[2001:db8::2]:53",
+                                             "ns3.example.net:53"});
+  for (int k = 10; k < 40; ++k) {
+    add_authorities(servers, "ns5.example.net", {fmt::format("192.0.2.{}", k)});
+  }
+  CHECK_EQ(servers.size(), 16);
 }
 
 TEST_CASE("aliyun: a zone of another account and a record that is not there are not found") {
