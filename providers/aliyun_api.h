@@ -55,8 +55,10 @@ class AliyunApi {
   // round, when it should.
   bool may_go_on(int round, Instant deadline);
   // Whether an action is allowed to us: `impossible` names what is ours and can only be turned
-  // down. The text is for people; kRefused when it is not allowed.
-  Result<std::string> try_right(const AliyunRequest& impossible, Instant deadline);
+  // down. The text is for people; kRefused when it is not allowed, or when it was not turned down:
+  // then `look_at` says where it has done harm ("": it cannot have done any).
+  Result<std::string> try_right(const AliyunRequest& impossible, std::string_view look_at,
+                                Instant deadline);
 
   // The request as it would go out, secrets and signature masked.
   std::string render(const AliyunRequest& request) const;

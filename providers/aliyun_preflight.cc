@@ -16,6 +16,7 @@ namespace pointsman {
 namespace {
 
 constexpr std::size_t kServersMost = 16;
+constexpr const char* kNoValue = "pointsman tries its rights";
 constexpr const char* kUsualMark =
     "pointsman service=service epoch=10 reign=0123456789abcdef site=site";
 
@@ -78,10 +79,13 @@ Result<AliyunProvider::Zone> AliyunProvider::describe_zone(const std::string& zo
 
 Result<std::string> AliyunProvider::try_update(const AliyunRecord& record, Instant deadline) {
   AliyunRecord impossible = record;
-  impossible.ttl = std::chrono::seconds(0);  // Below the floor of every edition.
+  // Two reasons to turn it down: below the floor of every edition, and no value of any type.
+  impossible.ttl = std::chrono::seconds(0);
+  impossible.value = kNoValue;
   AliyunRequest trial = request_of({AliyunAct::kUpdate, impossible}, {});
   trial.of_move = false;
-  return api_.try_right(trial, deadline);
+  return api_.try_right(
+      trial, fmt::format("{}, which had TTL {} s", to_text(record), record.ttl.count()), deadline);
 }
 
 Result<std::string> AliyunProvider::preflight(const RecordKey& key, Duration within) {

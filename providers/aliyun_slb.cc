@@ -185,7 +185,7 @@ Result<std::string> AliyunSlbProvider::preflight(const RecordKey& key, Duration 
     checks = "by its own checks: " + health_text(*now);
   }
   AliyunRequest trial = set_of({{kNoServer, 0, "ecs", ""}}, key);
-  const auto right = api_.try_right(trial, deadline);
+  const auto right = api_.try_right(trial, "", deadline);
   if (!right.ok()) return right.error();
   std::string out = fmt::format(
       "{} in {}: {} of {} servers receive users: {}; {}; {}; no mark is kept", key.name, key.zone,

@@ -91,6 +91,40 @@ TEST_CASE("aliyun: rights that lack are found without writing") {
   }
 }
 
+TEST_CASE("aliyun: the trial of the right to update can be turned down for two reasons") {
+  for (const char* type : {"A", "AAAA", "CNAME"}) {
+    AliyunScene scene;
+    scene.key.type = type;
+    FakeRecord record =
+        fake_record("api", type[0] == 'C' ? "elsewhere.example.net" : "2001:db8::1");
+    if (scene.key.type == "A") record.value = "192.0.2.10";
+    record.type = type;
+    put_record(scene.fake, record);
+    // Even where any TTL is taken.
+    scene.fake.with([](FakeAliyun::World& world) { world.min_ttl = 0; });
+    const auto text = scene.provider->preflight(scene.key, kWithin);
+    REQUIRE(text.ok());
+    CHECK(has(*text, "UpdateDomainRecord is allowed"));
+    CHECK_EQ(scene.fake.changes(), 0);
+    CHECK_EQ(scene.fake.count("UpdateDomainRecord"), 1);
+    for (const FakeCall& call : scene.fake.calls()) {
+      if (call.action == "UpdateDomainRecord") CHECK_EQ(call.at("TTL"), "0");
+    }
+  }
+}
+
+TEST_CASE("aliyun: a trial that was applied is told with what to look at") {
+  Ready scene;
+  scene.fake.between([](const FakeCall& call, const FakeAliyun::Serve& serve) {
+    return call.action == "UpdateDomainRecord" ? FakeReply{.body = "{\"RequestId\":\"x\"}"}
+                                               : serve();
+  });
+  const Error error = scene.refused();
+  CHECK_EQ(error.code, ErrorCode::kRefused);
+  CHECK(has(error.message, "a mere trial of the right was applied; look at record " + scene.id +
+                               " (192.0.2.10, line default), which had TTL 60 s at once"));
+}
+
 TEST_CASE("aliyun: IPv4 servers where there are any, and not more than sixteen") {
   std::vector<std::string> servers;
   add_authorities(servers, "ns1.example.net", {"192.0.2.1", "192.0.2.2", "2001:db8::1"});
