@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include "providers/aliyun_signature.h"
@@ -56,7 +57,8 @@ class AliyunApi {
   bool may_go_on(int round, Instant deadline);
   // Whether an action is allowed to us: `impossible` names what is ours and can only be turned
   // down. The text is for people; kRefused when it is not allowed, or when it was not turned down:
-  // then `look_at` says where it has done harm ("": it cannot have done any).
+  // then `look_at` says where it has done harm ("": it cannot have done any), and no further one is
+  // sent.
   Result<std::string> try_right(const AliyunRequest& impossible, std::string_view look_at,
                                 Instant deadline);
 
@@ -76,6 +78,7 @@ class AliyunApi {
   const ApiOutside outside_;
   const std::string host_;
   AliyunFailure failure_;
+  std::optional<Error> applied_;  // Of a trial that was not turned down.
   ApiCaller caller_;
 };
 

@@ -78,6 +78,12 @@ Result<AliyunProvider::Zone> AliyunProvider::describe_zone(const std::string& zo
 }
 
 Result<std::string> AliyunProvider::try_update(const AliyunRecord& record, Instant deadline) {
+  if (record.value == kNoValue) {
+    return api_.caller().error(ErrorCode::kRefused,
+                               fmt::format("{} holds what a mere trial of the right to update put "
+                                           "there: put its value and TTL back",
+                                           to_text(record)));
+  }
   AliyunRecord impossible = record;
   // Two reasons to turn it down: below the floor of every edition, and no value of any type.
   impossible.ttl = std::chrono::seconds(0);

@@ -123,6 +123,16 @@ TEST_CASE("aliyun: a trial that was applied is told with what to look at") {
   CHECK_EQ(error.code, ErrorCode::kRefused);
   CHECK(has(error.message, "a mere trial of the right was applied; look at record " + scene.id +
                                " (192.0.2.10, line default), which had TTL 60 s at once"));
+  // None is sent again, which would undo what a person has mended, also after a restart.
+  CHECK_EQ(scene.refused().message, error.message);
+  CHECK_EQ(scene.fake.count("UpdateDomainRecord"), 1);
+  scene.fake.with([](FakeAliyun::World& world) {
+    world.records.front().value = "pointsman tries its rights";
+    world.records.front().ttl = 1;
+  });
+  scene.provider = scene.make();
+  CHECK(has(scene.refused().message, "holds what a mere trial of the right to update put there"));
+  CHECK_EQ(scene.fake.count("UpdateDomainRecord"), 1);
 }
 
 TEST_CASE("aliyun: IPv4 servers where there are any, and not more than sixteen") {
