@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "base/text.h"
+#include "providers/aliyun_mark.h"
 
 namespace pointsman {
 namespace {
@@ -15,6 +16,12 @@ constexpr std::size_t kPageSize = 100;  // The vendor's most.
 constexpr int kRoundsMost = 6;
 constexpr Duration kConfirmWithin = 3s;
 constexpr Duration kConfirmFirstPause = 20ms;
+constexpr int kMarkTriesMost = 3;
+constexpr Duration kMarkWithin = 2s;  // Nobody waits longer with a move that is done.
+constexpr int kMendsMost = 10;
+constexpr Duration kMendWithin = 1s;
+constexpr Duration kFirstMendPause = 5s;
+constexpr Duration kMendPauseMost = 10min;
 // Taken for the floor when a TTL is refused and the zone does not tell: the highest that any
 // edition is said to have.
 constexpr std::chrono::seconds kFloorUntold = std::chrono::minutes(10);
@@ -25,6 +32,19 @@ bool is_value(const AliyunStep& step) {
 
 bool has_values(const std::vector<AliyunStep>& steps) {
   return std::any_of(steps.begin(), steps.end(), is_value);
+}
+
+bool are_marks(const std::vector<AliyunStep>& steps) {
+  return std::all_of(steps.begin(), steps.end(),
+                     [](const AliyunStep& step) { return step.act == AliyunAct::kRemark; });
+}
+
+bool writes_mark(const AliyunStep& step, const std::string& mark) {
+  return step.act == AliyunAct::kRemark && read_remark(step.record.remark).mark == mark;
+}
+
+bool holds(const std::vector<std::string>& texts, const std::string& text) {
+  return std::find(texts.begin(), texts.end(), text) != texts.end();
 }
 
 std::string steps_text(const std::vector<AliyunStep>& steps) {
@@ -88,14 +108,18 @@ Result<AliyunLive> AliyunProvider::fetch(const RecordKey& key, Instant deadline,
 }
 
 Result<RecordSet> AliyunProvider::read(const RecordKey& key, Duration within) {
-  auto live = fetch(key, api_.caller().now() + within, false);
+  const Instant deadline = api_.caller().now() + within;
+  auto live = fetch(key, deadline, false);
   if (!live.ok()) return live.error();
+  mend_mark(*live, deadline);
+  if (is_stale(*live)) live->set.mark.clear();
   return std::move(live->set);
 }
 
 Result<RecordSet> AliyunProvider::read_for_move(const RecordKey& key, Duration within) {
   auto live = fetch(key, api_.caller().now() + within, true);
   if (!live.ok()) return live.error();
+  if (is_stale(*live)) live->set.mark.clear();
   return std::move(live->set);
 }
 
@@ -103,18 +127,27 @@ Result<AliyunProvider::Steps> AliyunProvider::left(const Change& change, Instant
                                                    bool of_move) {
   const auto live = fetch(change.key, deadline, of_move);
   if (!live.ok()) return live.error();
-  const auto todo = compare(live->set, change);
+  Change possible = change;
+  // Whoever read it was told that there is none.
+  if (is_stale(*live) && holds(change.expected_marks, "")) {
+    possible.expected_marks.push_back(live->set.mark);
+  }
+  const auto todo = compare(live->set, possible);
   // It repeats what stands there, which the far side chose.
   if (!todo.ok()) return api_.caller().error(todo.error().code, todo.error().message);
-  Change possible = change;
   possible.ttl = std::max(change.ttl, floor_of(change.key.zone));
   auto steps = plan_aliyun(*live, possible);
   if (!steps.ok()) return api_.caller().error(steps.error().code, steps.error().message);
-  const bool marks = std::any_of(steps->begin(), steps->end(), [](const AliyunStep& step) {
-    return step.act == AliyunAct::kRemark;
+  const bool marks = std::any_of(steps->begin(), steps->end(), [&](const AliyunStep& step) {
+    return writes_mark(step, change.mark);
   });
   if (!marks && live->set.mark != change.mark) {
     mark_problem_ = "the remark of the first record has no room for it";
+  }
+  found_marks_.clear();
+  for (const AliyunRecord& record : live->records) {
+    const std::string mark = read_remark(record.remark).mark;
+    if (!mark.empty() && mark != change.mark) found_marks_.push_back(mark);
   }
   return steps;
 }
@@ -151,14 +184,73 @@ Result<void> AliyunProvider::send(const Steps& steps, const Change& change, Inst
   const bool values = has_values(steps);
   for (const AliyunStep& step : steps) {
     if (is_value(step) != values) continue;
-    const auto done = api_.call(request_of(step, change), deadline);
     if (step.act == AliyunAct::kRemark) {
-      mark_problem_ = done.ok() ? "" : done.error().message;
-    } else if (!done.ok()) {
-      return done.error();
+      send_mark(step, change, deadline);
+      continue;
     }
+    const auto done = api_.call(request_of(step, change), deadline);
+    if (!done.ok()) return done.error();
   }
   return {};
+}
+
+void AliyunProvider::send_mark(const AliyunStep& step, const Change& change, Instant deadline) {
+  const Instant now = api_.caller().now();
+  const Instant until = now + std::min<Duration>((deadline - now) / 2, kMarkWithin);
+  for (int round = 0; round < kMarkTriesMost; ++round) {
+    const auto done = api_.call(request_of(step, change), until);
+    if (done.ok()) {
+      if (writes_mark(step, change.mark)) mark_problem_.clear();
+      return;
+    }
+    mark_problem_ = done.error().message;
+    const ErrorCode code = done.error().code;
+    // The same remark twice does no harm, so nothing is read between.
+    if (code != ErrorCode::kTimeout && code != ErrorCode::kUnavailable) break;
+    if (!api_.may_go_on(round, until)) break;
+  }
+  if (!found_marks_.empty()) stale_[lowered(to_text(change.key))] = {found_marks_, change};
+}
+
+AliyunProvider::StaleMark* AliyunProvider::stale_mark(const AliyunLive& live) {
+  const auto found = stale_.find(lowered(to_text(live.set.key)));
+  if (found == stale_.end()) return nullptr;
+  StaleMark& stale = found->second;
+  const bool older = std::any_of(live.records.begin(), live.records.end(), [&](const auto& record) {
+    return holds(stale.older, read_remark(record.remark).mark);
+  });
+  const bool known = holds(stale.older, live.set.mark) || live.set.mark == stale.change.mark;
+  if (older && known) return &stale;
+  stale_.erase(found);
+  return nullptr;
+}
+
+bool AliyunProvider::is_stale(const AliyunLive& live) {
+  const StaleMark* stale = stale_mark(live);
+  return stale != nullptr && live.set.mark != stale->change.mark;
+}
+
+void AliyunProvider::mend_mark(const AliyunLive& live, Instant deadline) {
+  StaleMark* stale = stale_mark(live);
+  const Instant now = api_.caller().now();
+  if (stale == nullptr || stale->tries == kMendsMost || now < stale->next) return;
+  const Duration pause = std::min<Duration>(kFirstMendPause * (1 << stale->tries), kMendPauseMost);
+  stale->next = now + pause + pause * static_cast<int>(outside_.random() % 100) / 200;
+  ++stale->tries;
+  const Instant until = now + std::min<Duration>((deadline - now) / 2, kMendWithin);
+  // What somebody else has put there since is not ours to mark.
+  const bool ours = live.set.values == stale->change.desired;
+  const std::string mark = ours ? stale->change.mark : "";
+  for (const AliyunStep& step : plan_aliyun_mark(live, mark)) {
+    AliyunRequest request = request_of(step, stale->change);
+    request.of_move = false;
+    const auto done = api_.call(request, until);
+    if (!done.ok()) {
+      mark_problem_ = done.error().message;
+      return;
+    }
+    if (writes_mark(step, stale->change.mark)) mark_problem_.clear();
+  }
 }
 
 Result<AliyunProvider::Steps> AliyunProvider::confirm(const Change& change, bool values,
@@ -171,10 +263,7 @@ Result<AliyunProvider::Steps> AliyunProvider::confirm(const Change& change, bool
       return Error{ErrorCode::kTimeout,
                    "the change was accepted but not read back: " + steps.error().message};
     }
-    const bool done = values ? !has_values(*steps)
-                             : std::all_of(steps->begin(), steps->end(), [](const AliyunStep& s) {
-                                 return s.act == AliyunAct::kRemark;
-                               });
+    const bool done = values ? !has_values(*steps) : are_marks(*steps);
     if (done) return steps;
     if (api_.caller().now() + pause >= until) {
       return api_.caller().error(
@@ -207,10 +296,10 @@ Result<void> AliyunProvider::replace(const Change& asked, Duration within) {
   for (int round = 0; round < kRoundsMost; ++round) {
     if (!steps.ok()) return after_write(last, steps.error());
     if (steps->empty()) return {};
-    const bool only_mark = steps->size() == 1 && steps->front().act == AliyunAct::kRemark;
+    const bool only_marks = are_marks(*steps);
     const bool values = has_values(*steps);
     const auto sent = send(*steps, *change, deadline);
-    if (only_mark) return {};
+    if (only_marks) return {};
     if (sent.ok()) {
       steps = confirm(*change, values, deadline);
       last = {};

@@ -19,7 +19,8 @@
 //
 // Aliyun has neither record sets nor compare-and-swap: a change is a write for each record, read
 // before and after. The mark is a remark, written by a call of its own once the values are right;
-// when that fails the change has succeeded all the same, and the older mark stays.
+// when that fails the change has succeeded all the same. The older mark that then stays is no word
+// on what stands there: it is read as none, and later readings try to write the right one.
 
 namespace pointsman {
 
@@ -48,6 +49,13 @@ class AliyunProvider : public Provider {
     std::string edition;
     std::vector<std::string> servers;  // Names.
   };
+  // A mark that could not be written over older ones. A restart forgets it.
+  struct StaleMark {
+    std::vector<std::string> older;
+    Change change;  // Whose mark should stand there.
+    int tries = 0;  // By readings.
+    Instant next{};
+  };
 
   Result<AliyunLive> fetch(const RecordKey& key, Instant deadline, bool of_move);
   // What is left to do for `change`, whose ttl is raised to the zone's floor.
@@ -55,10 +63,18 @@ class AliyunProvider : public Provider {
   Result<Zone> describe_zone(const std::string& zone, Instant deadline);
   AliyunRequest request_of(const AliyunStep& step, const Change& change) const;
 
-  // Sends the first part of `steps`: the values or, when they are right, the mark and the
+  // Sends the first part of `steps`: the values or, when they are right, the marks and the
   // deletions. Ends with the first failure, of which api_.failure() tells more; that of a mark is
   // none.
   Result<void> send(const Steps& steps, const Change& change, Instant deadline);
+  // Tries again what may pass, within a part of what is left until `deadline`.
+  void send_mark(const AliyunStep& step, const Change& change, Instant deadline);
+  // What send_mark() left behind in `live`, or nullptr when all its marks are sound.
+  StaleMark* stale_mark(const AliyunLive& live);
+  // Whether the mark of the set is older than its values.
+  bool is_stale(const AliyunLive& live);
+  // Tries, now and then, to put the marks right.
+  void mend_mark(const AliyunLive& live, Instant deadline);
   // Reads until what send() was to do is done: what is left then.
   Result<Steps> confirm(const Change& change, bool values, Instant deadline);
   // After a failed call: whether another round may help. Waits when it should.
@@ -72,8 +88,15 @@ class AliyunProvider : public Provider {
   const ApiOutside outside_;
   AliyunApi api_;
   std::map<std::string, std::chrono::seconds> floors_;  // Of zones; learnt anew after a restart.
+  std::map<std::string, StaleMark> stale_;              // By key.
+  std::vector<std::string> found_marks_;  // Of ours, other than the one wanted, by left().
   std::string mark_problem_;  // Why the last mark could not be written, for preflight().
 };
+
+// Adds the servers "name:53" at `addresses`, IPv4 first, to `servers`, each once and 16 in all at
+// most: IPv4 where there is any, and the name itself when there is none. Pure.
+void add_authorities(std::vector<std::string>& servers, const std::string& name,
+                     const std::vector<std::string>& addresses);
 
 // The registry's maker.
 Result<std::unique_ptr<Provider>> make_aliyun(const ProviderSettings& settings, const Clock& clock);

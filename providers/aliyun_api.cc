@@ -141,6 +141,7 @@ ApiRequest AliyunApi::request_of(const AliyunRequest& request) const {
   out.headers = {{"host", host_}, {"x-acs-action", request.action}, {"x-acs-version", version_}};
   out.writes = request.writes;
   out.of_move = request.of_move;
+  out.once = request.once;
   return out;
 }
 
@@ -216,8 +217,18 @@ bool AliyunApi::may_go_on(int round, Instant deadline) {
   return true;
 }
 
-Result<std::string> AliyunApi::try_right(const AliyunRequest& impossible, Instant deadline) {
+Result<std::string> AliyunApi::try_right(const AliyunRequest& impossible, std::string_view look_at,
+                                         Instant deadline) {
+  // The next would undo what somebody has mended since.
+  if (applied_) return *applied_;
   const auto done = call(impossible, deadline);
+  if (done.ok() && !look_at.empty()) {
+    applied_ = caller_.error(
+        kRefused, fmt::format("{} took what it had to turn down: a mere trial of the right was "
+                              "applied; look at {} at once",
+                              impossible.action, look_at));
+    return *applied_;
+  }
   if (done.ok() || (failure_.error.code != kTimeout && failure_.error.code != kUnavailable &&
                     failure_.error.code != kRefused)) {
     return impossible.action + " is allowed";

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include "providers/aliyun_signature.h"
@@ -23,6 +24,7 @@ struct AliyunRequest {
   AliyunFields parameters;
   bool writes = false;
   bool of_move = false;
+  bool once = false;  // See ApiRequest.
 };
 
 struct AliyunFailure {
@@ -54,8 +56,11 @@ class AliyunApi {
   // round, when it should.
   bool may_go_on(int round, Instant deadline);
   // Whether an action is allowed to us: `impossible` names what is ours and can only be turned
-  // down. The text is for people; kRefused when it is not allowed.
-  Result<std::string> try_right(const AliyunRequest& impossible, Instant deadline);
+  // down. The text is for people; kRefused when it is not allowed, or when it was not turned down:
+  // then `look_at` says where it has done harm ("": it cannot have done any), and no further one is
+  // sent.
+  Result<std::string> try_right(const AliyunRequest& impossible, std::string_view look_at,
+                                Instant deadline);
 
   // The request as it would go out, secrets and signature masked.
   std::string render(const AliyunRequest& request) const;
@@ -73,6 +78,7 @@ class AliyunApi {
   const ApiOutside outside_;
   const std::string host_;
   AliyunFailure failure_;
+  std::optional<Error> applied_;  // Of a trial that was not turned down.
   ApiCaller caller_;
 };
 

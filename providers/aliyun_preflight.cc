@@ -16,6 +16,7 @@ namespace pointsman {
 namespace {
 
 constexpr std::size_t kServersMost = 16;
+constexpr const char* kNoValue = "pointsman tries its rights";
 constexpr const char* kUsualMark =
     "pointsman service=service epoch=10 reign=0123456789abcdef site=site";
 
@@ -77,11 +78,20 @@ Result<AliyunProvider::Zone> AliyunProvider::describe_zone(const std::string& zo
 }
 
 Result<std::string> AliyunProvider::try_update(const AliyunRecord& record, Instant deadline) {
+  if (record.value == kNoValue) {
+    return api_.caller().error(ErrorCode::kRefused,
+                               fmt::format("{} holds what a mere trial of the right to update put "
+                                           "there: put its value and TTL back",
+                                           to_text(record)));
+  }
   AliyunRecord impossible = record;
-  impossible.ttl = std::chrono::seconds(0);  // Below the floor of every edition.
+  // Two reasons to turn it down: below the floor of every edition, and no value of any type.
+  impossible.ttl = std::chrono::seconds(0);
+  impossible.value = kNoValue;
   AliyunRequest trial = request_of({AliyunAct::kUpdate, impossible}, {});
   trial.of_move = false;
-  return api_.try_right(trial, deadline);
+  return api_.try_right(
+      trial, fmt::format("{}, which had TTL {} s", to_text(record), record.ttl.count()), deadline);
 }
 
 Result<std::string> AliyunProvider::preflight(const RecordKey& key, Duration within) {
@@ -114,6 +124,21 @@ Result<std::string> AliyunProvider::preflight(const RecordKey& key, Duration wit
   return skew.empty() ? out : out + "; " + skew;
 }
 
+void add_authorities(std::vector<std::string>& servers, const std::string& name,
+                     const std::vector<std::string>& addresses) {
+  const auto add_one = [&](const std::string& server) {
+    if (servers.size() < kServersMost) add(servers, server);
+  };
+  // Named all the same: asking it says that it has no address.
+  if (addresses.empty()) return add_one(name + ":53");
+  const bool plain = addresses.front().find(':') == std::string::npos;
+  for (const std::string& ip : addresses) {
+    // IPv4 where there is any: a monitor without IPv6 would call every server half dead.
+    if (plain && ip.find(':') != std::string::npos) continue;
+    add_one(DnsEndpoint{ip, 53}.text());
+  }
+}
+
 Result<std::vector<std::string>> AliyunProvider::authorities(const RecordKey& key,
                                                              Duration within) {
   if (!settings_.authorities.empty()) return settings_.authorities;
@@ -126,12 +151,7 @@ Result<std::vector<std::string>> AliyunProvider::authorities(const RecordKey& ke
   for (const std::string& name : zone->servers) {
     const Duration left = deadline - api_.caller().now();
     const auto addresses = resolve_host(name, std::max(left / 2, Duration(0)));
-    // Named all the same: asking it says that it has no address.
-    if (!addresses.ok() || addresses->empty()) {
-      add(out, name + ":53");
-      continue;
-    }
-    for (const std::string& ip : *addresses) add(out, DnsEndpoint{ip, 53}.text());
+    add_authorities(out, name, addresses.ok() ? *addresses : std::vector<std::string>{});
   }
   if (out.empty()) {
     return api_.caller().error(ErrorCode::kNotFound,

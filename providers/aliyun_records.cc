@@ -144,6 +144,39 @@ Result<LinePlan> plan_line(const std::vector<AliyunRecord>& records, const Chang
   return plan;
 }
 
+// Puts `mark` behind the operator's words, or leaves the words alone when it has no room: an older
+// mark of ours would say of whatever comes to stand there that we wrote it.
+std::optional<AliyunStep> plan_remark(AliyunRecord record, const std::string& mark) {
+  const AliyunRemark now = read_remark(record.remark);
+  if (now.mark == mark) return std::nullopt;
+  std::string words = now.words;
+  std::optional<std::string> remark;
+  if (!mark.empty()) remark = make_remark({words, mark});
+  if (!remark) {
+    while (!read_remark(words).mark.empty()) words = read_remark(words).words;
+    if (words == record.remark) return std::nullopt;
+    remark = words;
+  }
+  record.remark = *std::move(remark);
+  return AliyunStep{AliyunAct::kRemark, std::move(record)};
+}
+
+// The bearer gets the mark, and every other record that is left loses what it has of ours.
+std::vector<AliyunStep> plan_remarks(const AliyunRecord& bearer, const std::string& mark,
+                                     const std::vector<AliyunRecord>& records,
+                                     const std::vector<AliyunStep>& deletions) {
+  std::vector<AliyunStep> out;
+  if (auto step = plan_remark(bearer, mark)) out.push_back(*std::move(step));
+  for (const AliyunRecord& record : records) {
+    const bool goes = std::any_of(deletions.begin(), deletions.end(), [&](const AliyunStep& step) {
+      return step.record.id == record.id;
+    });
+    if (record.id == bearer.id || goes) continue;
+    if (auto step = plan_remark(record, "")) out.push_back(*std::move(step));
+  }
+  return out;
+}
+
 }  // namespace
 
 std::string to_text(const AliyunRecord& record) {
@@ -249,16 +282,17 @@ Result<std::vector<AliyunStep>> plan_aliyun(const AliyunLive& live, const Change
                      });
     bearer = plan->stay.front();
   }
-  const AliyunRemark now = read_remark(bearer->remark);
-  if (now.mark != change.mark) {
-    const auto remark = make_remark({now.words, change.mark});
-    if (remark) {
-      bearer->remark = *remark;
-      steps.push_back({AliyunAct::kRemark, *bearer});
-    }
-  }
+  const auto remarks = plan_remarks(*bearer, change.mark, live.records, deletions);
+  steps.insert(steps.end(), remarks.begin(), remarks.end());
   steps.insert(steps.end(), deletions.begin(), deletions.end());
   return steps;
+}
+
+std::vector<AliyunStep> plan_aliyun_mark(const AliyunLive& live, const std::string& mark) {
+  const auto bearer = std::find_if(live.records.begin(), live.records.end(),
+                                   [](const AliyunRecord& record) { return record.enabled; });
+  if (bearer == live.records.end()) return {};
+  return plan_remarks(*bearer, mark, live.records, {});
 }
 
 }  // namespace pointsman

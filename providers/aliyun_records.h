@@ -56,12 +56,15 @@ struct AliyunStep {
   AliyunRecord record;  // As it shall be; without id when it is to be added.
 };
 // In the order of sending: values are changed in place and missing ones added, then the mark is
-// written, then what is left over is deleted. So no line is ever empty, and none ever holds a value
-// that is neither of `live` nor wanted. Empty: nothing to do. kRefused names the record that will
-// not let itself be changed.
+// written and marks of ours on all other records removed, then what is left over is deleted. A mark
+// that has no room is not written, and the older one is removed all the same. So no line is ever
+// empty, and none ever holds a value that is neither of `live` nor wanted. Empty: nothing to do.
+// kRefused names the record that will not let itself be changed.
 //
 // REQUIRES: compare(live.set, change) found no conflict.
 Result<std::vector<AliyunStep>> plan_aliyun(const AliyunLive& live, const Change& change);
+// The remarks alone, whatever the values are.
+std::vector<AliyunStep> plan_aliyun_mark(const AliyunLive& live, const std::string& mark);
 
 // "record 9999985 (192.0.2.1, line telecom)", for messages.
 std::string to_text(const AliyunRecord& record);

@@ -13,6 +13,7 @@ namespace {
 constexpr int kRoundsMost = 6;
 constexpr Duration kConfirmWithin = 3s;
 constexpr Duration kConfirmFirstPause = 20ms;
+constexpr Duration kHealthWithin = 500ms;
 constexpr const char* kNoServer = "i-pointsman-tries-its-rights";  // Member of nothing.
 
 std::string calls_text(const std::vector<std::vector<Backend>>& calls) {
@@ -24,6 +25,11 @@ std::string calls_text(const std::vector<std::vector<Backend>>& calls) {
     }
   }
   return printable(out);
+}
+
+// So that most of the time is left for the move itself.
+Instant health_deadline(Instant now, Instant deadline) {
+  return now + std::min<Duration>((deadline - now) / 4, kHealthWithin);
 }
 
 std::string health_text(const std::vector<BackendHealth>& health) {
@@ -88,9 +94,9 @@ Result<AliyunSlbProvider::Calls> AliyunSlbProvider::left(const Change& change, I
 }
 
 Result<std::vector<BackendHealth>> AliyunSlbProvider::health(const RecordKey& key, Instant deadline,
-                                                             bool of_move) {
+                                                             bool once) {
   AliyunRequest request = request_of("DescribeHealthStatus", key);
-  request.of_move = of_move;
+  request.once = once;
   const auto answer = api_.call(request, deadline);
   if (!answer.ok()) return answer.error();
   auto out = parse_backend_health(*answer);
@@ -138,7 +144,7 @@ Result<void> AliyunSlbProvider::replace(const Change& asked, Duration within) {
     if (!calls.ok()) return after_write(last, calls.error());
     if (calls->empty()) return {};
     if (settings_.ask_health && round == 0) {
-      const auto now = health(change->key, deadline, true);
+      const auto now = health(change->key, health_deadline(api_.caller().now(), deadline), true);
       // Not to know is no reason to stay: the probes have found the site well.
       const auto sound = now.ok() ? judge_backend_health(*now, change->desired) : Result<void>();
       if (!sound.ok()) return api_.caller().error(sound.error().code, sound.error().message);
@@ -180,7 +186,7 @@ Result<std::string> AliyunSlbProvider::preflight(const RecordKey& key, Duration 
     checks = "by its own checks: " + health_text(*now);
   }
   AliyunRequest trial = set_of({{kNoServer, 0, "ecs", ""}}, key);
-  const auto right = api_.try_right(trial, deadline);
+  const auto right = api_.try_right(trial, "", deadline);
   if (!right.ok()) return right.error();
   std::string out = fmt::format(
       "{} in {}: {} of {} servers receive users: {}; {}; {}; no mark is kept", key.name, key.zone,

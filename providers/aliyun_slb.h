@@ -54,7 +54,7 @@ class AliyunSlbProvider : public Provider {
   Result<void> send(const Calls& calls, const RecordKey& key, Instant deadline);
   // Reads until nothing is left, or says that it is not effective.
   Result<void> confirm(const Change& change, Instant deadline);
-  Result<std::vector<BackendHealth>> health(const RecordKey& key, Instant deadline, bool of_move);
+  Result<std::vector<BackendHealth>> health(const RecordKey& key, Instant deadline, bool once);
   AliyunRequest request_of(const std::string& action, const RecordKey& key) const;
   AliyunRequest set_of(const std::vector<Backend>& backends, const RecordKey& key) const;
 

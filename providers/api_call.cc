@@ -174,7 +174,7 @@ ApiCaller::Attempt ApiCaller::judge(const ApiRequest& request, const HttpAnswer&
         ErrorCode::kUnavailable,
         fmt::format("HTTP {}: too many requests{}", status,
                     out.asked ? ", come back in " + format_duration(*out.asked) : std::string()));
-    if (out.asked) budget_.shut_until(now() + *out.asked);
+    if (out.asked && !request.once) budget_.shut_until(now() + *out.asked);
     return out;
   }
   if (status >= 500 || status == 408) {
@@ -246,7 +246,7 @@ Result<ApiAnswer> ApiCaller::call(const ApiRequest& request, Instant deadline) {
     }
     Attempt got = attempt(request, deadline);
     if (got.answer) return std::move(*got.answer);
-    if (!got.again || tries == kTriesMost) return std::move(got.failure);
+    if (!got.again || request.once || tries == kTriesMost) return std::move(got.failure);
     const Duration pause = pause_of(got, tries);
     if (now() + pause >= deadline) return std::move(got.failure);
     outside_.sleep(pause);

@@ -48,6 +48,9 @@ struct ApiRequest {
   bool writes = false;
   // Served from the part of the budget that is kept for moves.
   bool of_move = false;
+  // Good to know, but nothing hangs on it: asked once, and "come back later" holds up no other
+  // call.
+  bool once = false;
   bool may_be_empty = false;  // An answer without body is a success (204).
   std::size_t answer_most = 1 << 20;
 };

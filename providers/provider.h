@@ -82,7 +82,8 @@ class Provider {
   // `desired` is kInvalid: no provider ever empties a set.
   //
   // A provider without compare_and_set may lack the place or the right to keep a mark: then the
-  // move succeeds all the same, what stood there stays, and preflight() says so.
+  // move succeeds all the same, an older mark of ours is removed where it can be, and preflight()
+  // says so.
   //
   // After any other failure the live set may hold values of both. Calling again with the same
   // arguments is safe, and completes the work: after an unknown outcome it reads before it writes.

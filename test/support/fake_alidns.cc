@@ -1,3 +1,5 @@
+#include <arpa/inet.h>
+
 #include <algorithm>
 #include <cctype>
 
@@ -43,6 +45,13 @@ bool same(const FakeRecord& a, const FakeRecord& b) {
 bool clash(const FakeRecord& a, const FakeRecord& b) {
   return a.domain == b.domain && folded(a.rr) == folded(b.rr) && a.line == b.line &&
          a.type != b.type && (a.type == "CNAME" || b.type == "CNAME");
+}
+
+bool is_value(const std::string& type, const std::string& value) {
+  unsigned char out[16];
+  if (type == "A") return inet_pton(AF_INET, value.c_str(), out) == 1;
+  if (type == "AAAA") return inet_pton(AF_INET6, value.c_str(), out) == 1;
+  return type != "CNAME" || value.find(' ') == std::string::npos;
 }
 
 std::size_t characters(const std::string& text) {
@@ -129,6 +138,10 @@ FakeReply FakeAliyun::add(const FakeCall& call) {
     return error(400, "IncorrectDomainUser", "The domain name does not belong to this user.");
   }
   if (fresh.ttl < world_.min_ttl) return error(400, "QuotaExceeded.TTL", "TTL below the minimum.");
+  if (!is_value(fresh.type, fresh.value)) {
+    return error(400, "SubDomainInvalid.Value",
+                 "The DNS record is invalid or in the wrong format.");
+  }
   for (const FakeRecord& record : world_.records) {
     if (same(record, fresh)) {
       return error(400, "DomainRecordDuplicate", "The DNS record already exists.");
@@ -155,6 +168,10 @@ FakeReply FakeAliyun::update(const FakeCall& call, FakeRecord& record) {
     return error(400, "MissingParameter", "RR, Type or Value is missing.");
   }
   if (next.ttl < world_.min_ttl) return error(400, "QuotaExceeded.TTL", "TTL below the minimum.");
+  if (!is_value(next.type, next.value)) {
+    return error(400, "SubDomainInvalid.Value",
+                 "The DNS record is invalid or in the wrong format.");
+  }
   for (const FakeRecord& other : world_.records) {
     const bool itself = &other == &record;
     const bool unchanged = itself && next.ttl == record.ttl && next.priority == record.priority;

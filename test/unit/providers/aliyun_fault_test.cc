@@ -326,3 +326,117 @@ TEST_CASE("aliyun: a clock that is off is told with how far") {
     }
   }
 }
+
+namespace {
+
+constexpr const char* kRemark = "UpdateDomainRecordRemark";
+
+// Under a mark of ours from before the change.
+struct Marked : Old {
+  Marked() {
+    fake.with([](FakeAliyun::World& world) { world.records.front().remark = "words,pm.older"; });
+  }
+  Change change() const {
+    Change out = Old::change();
+    out.expected_marks = {"older"};
+    return out;
+  }
+  std::string remark() {
+    return fake.with([](const auto& world) { return world.records.front().remark; });
+  }
+  void fail_marks(const FakeReply& reply) {
+    fake.between([reply](const FakeCall& call, const FakeAliyun::Serve& serve) {
+      return call.action == kRemark ? reply : serve();
+    });
+  }
+  std::string told_mark() {
+    const auto read = provider->read(key, kWithin);
+    REQUIRE(read.ok());
+    return read->mark;
+  }
+};
+
+}  // namespace
+
+TEST_CASE("aliyun: a mark whose answer is lost, or that is put off, is written again") {
+  for (const FakeReply& reply : {broken(FakeReply::Way::kReset),
+                                 FakeAliyun::error(400, "LastOperationNotFinished", "Not yet.")}) {
+    Marked scene;
+    spoil(scene.fake, kRemark, 1, reply);
+    CHECK(scene.provider->replace(scene.change(), kWithin).ok());
+    CHECK(scene.moved());
+    CHECK_EQ(scene.fake.count(kRemark), 2);
+    CHECK_EQ(scene.remark(), "words,pm.im-api_x2042_x20sh");
+  }
+}
+
+TEST_CASE("aliyun: a mark that has no room does not leave the older one behind") {
+  Marked scene;
+  Change change = scene.change();
+  change.mark = std::string(60, 'm');
+  CHECK(scene.provider->replace(change, kWithin).ok());
+  CHECK(scene.moved());
+  CHECK_EQ(scene.remark(), "words");
+  CHECK_EQ(scene.make()->read(scene.key, kWithin)->mark, "");
+}
+
+TEST_CASE("aliyun: an older mark that could not be replaced is none, and is mended later") {
+  Marked scene;
+  scene.fail_marks(FakeAliyun::error(403, "Forbidden.RAM", "Not authorized."));
+  CHECK(scene.provider->replace(scene.change(), kWithin).ok());
+  CHECK(scene.moved());
+  CHECK_EQ(scene.remark(), "words,pm.older");
+  CHECK_EQ(scene.provider->read_for_move(scene.key, kWithin)->mark, "");
+  CHECK_EQ(scene.fake.count(kRemark), 1);
+  // A reading tries once more, but not each of them.
+  CHECK_EQ(scene.told_mark(), "");
+  CHECK_EQ(scene.told_mark(), "");
+  CHECK_EQ(scene.fake.count(kRemark), 2);
+  // Whoever read it so may go on.
+  Change again = scene.change();
+  again.expected_marks = {""};
+  scene.fake.between(nullptr);
+  CHECK(scene.provider->replace(again, kWithin).ok());
+  CHECK_EQ(scene.remark(), "words,pm.im-api_x2042_x20sh");
+  CHECK_EQ(scene.told_mark(), "im-api 42 sh");
+}
+
+TEST_CASE("aliyun: a reading puts the mark right, or takes it from a person's value") {
+  for (const bool person : {false, true}) {
+    Marked scene;
+    scene.fail_marks(FakeAliyun::error(403, "Forbidden.RAM", "Not authorized."));
+    CHECK(scene.provider->replace(scene.change(), kWithin).ok());
+    scene.fake.between(nullptr);
+    if (person) {
+      scene.fake.with([](FakeAliyun::World& world) { world.records.front().value = "192.0.2.10"; });
+    }
+    CHECK_EQ(scene.told_mark(), "");
+    CHECK_EQ(scene.remark(), person ? "words" : "words,pm.im-api_x2042_x20sh");
+    CHECK_EQ(scene.told_mark(), person ? "" : "im-api 42 sh");
+    CHECK_EQ(scene.fake.count(kUpdate), 1);
+  }
+}
+
+TEST_CASE("aliyun: a mark that is never answered does not hold the move up or fail it") {
+  Marked scene;
+  scene.fake.with([](FakeAliyun::World& world) {
+    world.records.push_back(fake_record("api", "192.0.2.11"));
+    world.records.back().id = "99999999";
+  });
+  scene.fail_marks(broken(FakeReply::Way::kSilent));
+  Change change = scene.change();
+  change.expected.emplace_back("192.0.2.11");
+  CHECK(scene.provider->replace(change, 3s).ok());
+  // What comes after the mark is done too.
+  CHECK(scene.moved());
+}
+
+TEST_CASE("aliyun: the mark of a newer plan is not taken for the stale one") {
+  Marked scene;
+  scene.fail_marks(FakeAliyun::error(403, "Forbidden.RAM", "Not authorized."));
+  CHECK(scene.provider->replace(scene.change(), kWithin).ok());
+  scene.fake.between(nullptr);
+  scene.fake.with([](FakeAliyun::World& world) { world.records.front().remark = "pm.newer"; });
+  CHECK_EQ(scene.told_mark(), "newer");
+  CHECK_EQ(scene.remark(), "pm.newer");
+}

@@ -1,3 +1,5 @@
+#include "providers/aliyun.h"
+
 #include "test/unit/providers/aliyun_scene.h"
 
 #include <doctest/doctest.h>
@@ -87,6 +89,64 @@ TEST_CASE("aliyun: rights that lack are found without writing") {
     CHECK(has(error.message, std::string(action) + " answers 403 Forbidden.RAM"));
     CHECK(has(error.message, "the RAM policy does not allow this action"));
   }
+}
+
+TEST_CASE("aliyun: the trial of the right to update can be turned down for two reasons") {
+  for (const char* type : {"A", "AAAA", "CNAME"}) {
+    AliyunScene scene;
+    scene.key.type = type;
+    FakeRecord record =
+        fake_record("api", type[0] == 'C' ? "elsewhere.example.net" : "2001:db8::1");
+    if (scene.key.type == "A") record.value = "192.0.2.10";
+    record.type = type;
+    put_record(scene.fake, record);
+    // Even where any TTL is taken.
+    scene.fake.with([](FakeAliyun::World& world) { world.min_ttl = 0; });
+    const auto text = scene.provider->preflight(scene.key, kWithin);
+    REQUIRE(text.ok());
+    CHECK(has(*text, "UpdateDomainRecord is allowed"));
+    CHECK_EQ(scene.fake.changes(), 0);
+    CHECK_EQ(scene.fake.count("UpdateDomainRecord"), 1);
+    for (const FakeCall& call : scene.fake.calls()) {
+      if (call.action == "UpdateDomainRecord") CHECK_EQ(call.at("TTL"), "0");
+    }
+  }
+}
+
+TEST_CASE("aliyun: a trial that was applied is told with what to look at") {
+  Ready scene;
+  scene.fake.between([](const FakeCall& call, const FakeAliyun::Serve& serve) {
+    return call.action == "UpdateDomainRecord" ? FakeReply{.body = "{\"RequestId\":\"x\"}"}
+                                               : serve();
+  });
+  const Error error = scene.refused();
+  CHECK_EQ(error.code, ErrorCode::kRefused);
+  CHECK(has(error.message, "a mere trial of the right was applied; look at record " + scene.id +
+                               " (192.0.2.10, line default), which had TTL 60 s at once"));
+  // None is sent again, which would undo what a person has mended, also after a restart.
+  CHECK_EQ(scene.refused().message, error.message);
+  CHECK_EQ(scene.fake.count("UpdateDomainRecord"), 1);
+  scene.fake.with([](FakeAliyun::World& world) {
+    world.records.front().value = "pointsman tries its rights";
+    world.records.front().ttl = 1;
+  });
+  scene.provider = scene.make();
+  CHECK(has(scene.refused().message, "holds what a mere trial of the right to update put there"));
+  CHECK_EQ(scene.fake.count("UpdateDomainRecord"), 1);
+}
+
+TEST_CASE("aliyun: IPv4 servers where there are any, and not more than sixteen") {
+  std::vector<std::string> servers;
+  add_authorities(servers, "ns1.example.net", {"192.0.2.1", "192.0.2.2", "2001:db8::1"});
+  add_authorities(servers, "ns2.example.net", {"2001:db8::2"});
+  add_authorities(servers, "ns3.example.net", {});
+  add_authorities(servers, "ns4.example.net", {"192.0.2.1"});
+  CHECK_EQ(servers, std::vector<std::string>{"192.0.2.1:53", "192.0.2.2:53", "[2001:db8::2]:53",
+                                             "ns3.example.net:53"});
+  for (int k = 10; k < 40; ++k) {
+    add_authorities(servers, "ns5.example.net", {fmt::format("192.0.2.{}", k)});
+  }
+  CHECK_EQ(servers.size(), 16);
 }
 
 TEST_CASE("aliyun: a zone of another account and a record that is not there are not found") {

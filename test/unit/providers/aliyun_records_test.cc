@@ -155,6 +155,37 @@ TEST_CASE("every line moves, the mark stands on the first record of line default
   CHECK_EQ(half.set.values, std::vector<std::string>{"192.0.2.1", "198.51.100.1"});
 }
 
+TEST_CASE("a mark that has no room takes the older one away, and the words stay") {
+  AliyunRecord marked = record("7", "192.0.2.1");
+  marked.remark = "the operator's words,pm.old";
+  const std::string mark(40, 'm');
+  CHECK_EQ(told(plan_aliyun(live({marked}), change({"198.51.100.1"}, mark))),
+           "update 7 198.51.100.1, remark 7 the operator's words");
+  marked.remark = "pm.older,pm.old";
+  CHECK_EQ(told(plan_aliyun(live({marked}), change({"192.0.2.1"}, std::string(60, 'm')))),
+           "remark 7 ");
+  marked.remark = "the operator's words";
+  CHECK_EQ(told(plan_aliyun(live({marked}), change({"192.0.2.1"}, mark))), "");
+}
+
+TEST_CASE("a mark of ours on any other record is removed, unless the record goes") {
+  AliyunRecord beside = record("8", "192.0.2.2");
+  beside.remark = "words,pm.old";
+  AliyunRecord off = record("9", "192.0.2.3", "telecom");
+  off.enabled = false;
+  off.remark = "pm.older";
+  AliyunRecord plain = record("11", "192.0.2.1", "unicom");
+  plain.remark = "of the operator";
+  const AliyunLive now = live({record("7", "192.0.2.1"), beside, off, plain});
+  CHECK_EQ(now.set.mark, "old");
+  CHECK_EQ(told(plan_aliyun(now, change({"192.0.2.1", "192.0.2.2"}, "m"))),
+           "add unicom 192.0.2.2, remark 7 pm.m, remark 8 words, remark 9 ");
+  CHECK_EQ(told(plan_aliyun(now, change({"192.0.2.1"}, "m"))),
+           "remark 7 pm.m, remark 9 , delete 8");
+  CHECK_EQ(told(plan_aliyun_mark(now, "m")), "remark 7 pm.m, remark 8 words, remark 9 ");
+  CHECK_EQ(told(plan_aliyun_mark(now, "")), "remark 8 words, remark 9 ");
+}
+
 TEST_CASE("disabled and locked records are told, and not fought") {
   AliyunRecord off = record("8", "198.51.100.1");
   off.enabled = false;

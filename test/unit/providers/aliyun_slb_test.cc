@@ -236,6 +236,23 @@ TEST_CASE("aliyun-slb: one sound server, no checks, or no answer on health is en
   CHECK_EQ(scene.weights(), kMoved);
 }
 
+TEST_CASE("aliyun-slb: a health query that hangs or is put off takes nothing from the move") {
+  FakeReply hangs;
+  hangs.way = FakeReply::Way::kSilent;
+  for (const FakeReply& reply :
+       {hangs, FakeReply{.status = 429, .body = "{}", .headers = {{"Retry-After", "60"}}},
+        FakeReply{.status = 503, .body = "{}"}}) {
+    CAPTURE(reply.status);
+    SlbScene scene;
+    scene.fake.between([&](const FakeCall& call, const FakeAliyun::Serve& serve) {
+      return call.action == "DescribeHealthStatus" ? reply : serve();
+    });
+    CHECK(scene.provider->replace(scene.change(), 2s).ok());
+    CHECK_EQ(scene.weights(), kMoved);
+    CHECK_EQ(scene.fake.count("DescribeHealthStatus"), 1);
+  }
+}
+
 TEST_CASE("aliyun-slb: an answer lost before or after it was acted on ends in one move") {
   for (const bool acted : {false, true}) {
     SlbScene scene;
