@@ -21,11 +21,6 @@ void remember(std::deque<T>& former, const T& item) {
   if (former.size() > kFormerMost) former.pop_front();
 }
 
-template <typename T>
-bool holds(const std::deque<T>& former, const T& item) {
-  return std::find(former.begin(), former.end(), item) != former.end();
-}
-
 }  // namespace
 
 Guard::Guard(Start start)
@@ -129,15 +124,13 @@ std::optional<std::string> Guard::unfit(const Vouch& vouch, Instant now) const {
 
 Verdict Guard::on_monitor_vouch(const Vouch& vouch, const std::string& run, Instant now) {
   Vouches& seen = monitor_;
-  if (run == seen.run ? vouch.number <= seen.number : holds(seen.former, run)) {
+  if (run == seen.run ? vouch.number <= seen.number : vouch.token.n <= seen.token_n) {
     return {false, false, false, "older than a vouch already received"};
   }
   if (const auto why = unfit(vouch, now)) return {false, false, false, *why};
-  if (run != seen.run) {
-    if (!seen.run.empty()) remember(seen.former, seen.run);
-    seen.run = run;
-  }
+  seen.run = run;
   seen.number = vouch.number;
+  seen.token_n = std::max(seen.token_n, vouch.token.n);
   from_monitor_ = *grant(vouch.token, vouch.lease, incarnation_, now);
   from_monitor_.lone = vouch.lone;
   // What the kernel set still held may have been a longer vouch of the monitor's, and from this

@@ -98,8 +98,6 @@ class Guard {
   // Each poll of a monitor, first. `lease` is kept for our own vouches. When this agent was left
   // unpolled for longer than a lease, the peer must tell anew whether it holds a lone lease.
   Verdict on_monitor_poll(Duration lease, Instant now);
-  // A run of a monitor whose vouches were replaced by another run's never vouches again: a monitor
-  // that comes to lead anew draws a new run.
   Verdict on_monitor_vouch(const Vouch& vouch, const std::string& run, Instant now);
   Verdict on_monitor_counter(std::uint64_t counter);
   // Whether units are still to be started; a run that dies in between leaves it to the next.
@@ -202,11 +200,12 @@ class Guard {
   Lease from_monitor_;
   Lease from_peer_;
   Lease from_kernel_;  // What a restarted agent found in the kernel set.
-  // Vouches of the monitor: the latest of its present run replaces all before.
+  // Vouches of the monitor: the latest of a run replaces all before. A run that has died got its
+  // last token before its successor got its first, so that its stragglers are known by theirs.
   struct Vouches {
     std::string run;
     std::uint64_t number = 0;
-    std::deque<std::string> former;
+    Instant token_n{0};  // The latest reading of ours that came back with one, of whatever run.
   };
   std::optional<std::string> unfit(const Vouch& vouch, Instant now) const;
   Vouches monitor_;

@@ -63,11 +63,12 @@ std::uint64_t next_number(Turn& turn, std::uint64_t least_gap) {
     highest = std::max({highest, view.agent.highest, view.agent.reign.epoch,
                         view.agent.voided.epoch, view.agent.prepared.epoch, view.agent.fenced});
   }
-  // Without agents the mark beside the record is the only memory of numbers besides our own; one
-  // that leaps ahead is no work of ours, unless we have lost all memory.
-  const std::uint64_t believed = turn.s.issued == 0 ? kMarkMost : highest + kMarkJumpMost;
+  // The mark beside the record remembers numbers too, and without agents it alone; one that leaps
+  // ahead is no work of ours, unless we have lost all memory.
+  const bool lost = turn.s.issued == 0 && !turn.policy.agents;
+  const std::uint64_t believed = lost ? kMarkMost : highest + kMarkJumpMost;
   for (const RecordView& record : turn.s.records) {
-    if (!turn.policy.agents && record.mark <= believed) highest = std::max(highest, record.mark);
+    if (record.mark <= believed) highest = std::max(highest, record.mark);
   }
   if (planted(Plant::kEpochReused)) highest = turn.s.reign.epoch;
   turn.s.issued = highest + least_gap;

@@ -160,6 +160,7 @@ void SimMonitor::ExecutorTwin::read_record(const ProviderJob& job) {
 void SimMonitor::ExecutorTwin::publish(const ProviderJob& job) {
   const auto& change = std::get<PublishRecord>(job.command);
   PublishAnswered answer = publisher(job.service, change.record).publish(change, 4s);
+  if (world_.traces() && !answer.accepted) world_.note("not published: " + answer.detail);
   world_.on_host(
       kMonitorEnd, world_.line.now() + world_.dice.between(2ms, 100ms),
       [this, service = job.service, answer = std::move(answer)] { finish_job(service, answer); });

@@ -34,7 +34,10 @@ TEST_CASE("late, repeated and foreign vouches grant nothing") {
   CHECK_EQ(pair.hz.level(at(65s)), "closed");
   // A monitor that restarted counts anew; its former run is over.
   CHECK_EQ(pair.hz.vouch(vouch(1, at(65s)), at(65s), "m2"), "yes: ");
-  CHECK_EQ(pair.hz.vouch(vouch(10, at(66s)), at(66s), "m1"),
+  CHECK_EQ(pair.hz.vouch(vouch(10, at(64s)), at(66s), "m1"),
+           "no: older than a vouch already received");
+  // Not even the first that comes of a run which died unheard; and the living one goes on.
+  CHECK_EQ(pair.hz.vouch(vouch(1, at(64s)), at(66s), "m0"),
            "no: older than a vouch already received");
   CHECK_EQ(pair.hz.report(at(66s)).monitor_vouch, 1U);
   CHECK_EQ(pair.hz.report(at(66s)).monitor_run, "m2");
