@@ -25,7 +25,7 @@ constexpr std::array kRows{
     Transition{Phase::kSteady, Trigger::kFoundFenced, Phase::kPromoting, "recrown-found-fenced",
                "the site in power was fenced and no move is on"},
     Transition{Phase::kSteady, Trigger::kNumberTaken, Phase::kPromoting, "number-taken",
-               "the other site knows our number as another reign's: we go above it"},
+               "the other site or a record knows our number as another reign's: we go above it"},
     Transition{Phase::kSteady, Trigger::kPrimaryDoubted, Phase::kSuspect, "suspect",
                "the site in power does not answer as it should"},
     Transition{Phase::kSuspect, Trigger::kDisowned, Phase::kUnadopted, "disowned-in-doubt",
@@ -204,10 +204,24 @@ bool primary_back(Turn& turn) {
          turn.policy.agents && turn.fresh_agent(turn.s.primary) && !planted(Plant::kNeverBack);
 }
 
-// A monitor that lost its memory may draw a number which an agent that it could not ask knows from
-// before: that agent would refuse us for ever.
+// Our publication is refused for a mark of ours of a number that is not below its own.
+bool mark_is_above(const Turn& turn) {
+  if (!turn.s.publish) return false;
+  const PublishJob& job = *turn.s.publish;
+  for (std::size_t k = 0; k < job.records.size(); ++k) {
+    const std::uint64_t mark = turn.s.records[k].mark;
+    if (job.records[k].refused && mark >= job.reign.epoch && mark <= turn.s.issued + 1000)
+      return true;
+  }
+  return false;
+}
+
+// A monitor that lost its memory may draw a number which an agent that it could not ask, or a
+// record, knows from before: they would refuse us for ever.
 bool number_taken(Turn& turn) {
-  if (turn.policy.dry || !turn.policy.agents || !turn.s.has_primary() || turn.s.move) return false;
+  if (turn.policy.dry || !turn.s.has_primary() || turn.s.move) return false;
+  if (mark_is_above(turn)) return true;
+  if (!turn.policy.agents) return false;
   const int other = turn.s.other(turn.s.primary);
   if (!turn.fresh_agent(turn.s.primary) || !turn.fresh_agent(other)) return false;
   const AgentView& own = turn.agent(turn.s.primary);
