@@ -3,8 +3,11 @@ add_test(NAME sim-fixed COMMAND pointsman-sim --seeds 1..1000 --minutes 15 --job
 set_tests_properties(sim-fixed PROPERTIES LABELS sim TIMEOUT 900)
 
 add_test(NAME sim-fresh COMMAND pointsman-sim --fresh --seeds 1..100000 --minutes 15 --jobs 1
-         --within 90 --shrink)
+         --within 45 --shrink)
 set_tests_properties(sim-fresh PROPERTIES LABELS sim TIMEOUT 900)
+add_test(NAME sim-fresh-long COMMAND pointsman-sim --fresh --seeds 1..1000000 --minutes 15 --jobs 2
+         --within 3600 --shrink)
+set_tests_properties(sim-fresh-long PROPERTIES LABELS "sim;long" TIMEOUT 7200 PROCESSORS 2)
 
 add_test(NAME sim-deterministic COMMAND bash -c "set -o pipefail; \
   for seed in 3 61 1234; do \
