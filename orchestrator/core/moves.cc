@@ -7,7 +7,6 @@
 namespace pointsman {
 namespace {
 
-constexpr std::uint64_t kMarkJumpMost = 1000;  // As agents allow.
 constexpr std::uint64_t kMarkMost = std::uint64_t{1} << 62;
 
 }  // namespace

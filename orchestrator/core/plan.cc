@@ -210,7 +210,7 @@ bool mark_is_above(const Turn& turn) {
   const PublishJob& job = *turn.s.publish;
   for (std::size_t k = 0; k < job.records.size(); ++k) {
     const std::uint64_t mark = turn.s.records[k].mark;
-    if (job.records[k].refused && mark >= job.reign.epoch && mark <= turn.s.issued + 1000)
+    if (job.records[k].refused && mark >= job.reign.epoch && mark <= turn.s.issued + kMarkJumpMost)
       return true;
   }
   return false;

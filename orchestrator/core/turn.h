@@ -67,6 +67,8 @@ void end_move(Turn& turn, std::string outcome, std::string reason, bool tell = t
 void begin_publish(Turn& turn, int to);
 void begin_fence(Turn& turn, int site);
 std::uint64_t next_number(Turn& turn, std::uint64_t least_gap);
+// A mark further above what is known than this is no work of ours; as agents have it.
+inline constexpr std::uint64_t kMarkJumpMost = 1000;
 Move make_failover(Turn& turn, const Wanted& wanted, std::string actor, std::string reason);
 
 // unprepared.cc: what a standby that does not accept `prepare` leads to.

@@ -17,8 +17,9 @@ class People {
 
   // Looks after everything from time to time.
   void start();
-  // One thing that somebody does now.
+  // The present move is undone; where its new site is off, that is said.
   void cancel(int service);
+  // One thing that somebody does now.
   void do_something(int service, std::uint64_t what);
   // Repairs what a person can, now. `eager`: without weighing whether to wait.
   void repair(int service, bool eager);
