@@ -134,7 +134,8 @@ Setting draw_setting(std::uint64_t seed, Duration minutes) {
   s.seed = seed;
   s.safety = minutes;
   const ServicePolicy first = draw_policy(dice);
-  const int services = dice.chance(800) ? 1 : dice.pick(2, 5);
+  const int services = dice.chance(800) ? 1 : dice.chance(950) ? dice.pick(2, 5) : dice.pick(6, 40);
+  if (services > 5) s.safety = s.safety * 5 / services;  // Each seed costs about as much.
   for (int k = 0; k < services; ++k) {
     s.services.push_back(first);
     s.services.back().name = "s" + std::to_string(k);

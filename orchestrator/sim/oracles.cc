@@ -93,9 +93,9 @@ void Oracles::check_losses(int service, int site) {
   }
 }
 
-void Oracles::on_dns_write(const RecordSet& live, const Change& change) {
-  const int service = change.key.name[1] - '0';
-  Service& s = of(service);
+void Oracles::on_publish(const Change& change) {
+  const int service = service_of(change.key.name);
+  const Service& s = of(service);
   for (const std::string& value : change.desired) {
     if (value != address_of(0) && value != address_of(1)) {
       world_.fail("S6", "a value of no site is written: " + value);
@@ -103,8 +103,22 @@ void Oracles::on_dns_write(const RecordSet& live, const Change& change) {
   }
   if (change.desired.empty()) world_.fail("S6", "an empty set is written");
   const auto mark = parse_mark(change.mark);
-  const auto before = parse_mark(live.mark);
   if (!mark) return world_.fail("S7", "a write without a mark");
+  if (world_.policy(service).agents && s.kind == MoveKind::kFailover &&
+      !s.consented.contains(mark->reign.epoch)) {
+    world_.fail("S8",
+                fmt::format("reign {} is published before anybody consented", mark->reign.epoch));
+  }
+  if (mark->reign.epoch > s.durable) {
+    world_.fail("S17", fmt::format("reign {} is published and not durable", mark->reign.epoch));
+  }
+}
+
+void Oracles::on_dns_write(const RecordSet& live, const Change& change) {
+  Service& s = of(service_of(change.key.name));
+  const auto mark = parse_mark(change.mark);
+  const auto before = parse_mark(live.mark);
+  if (!mark) return;  // Told when it left.
   if (before && before->reign.epoch > mark->reign.epoch) {
     world_.fail("S7", fmt::format("reign {} overwrites reign {} in DNS", mark->reign.epoch,
                                   before->reign.epoch));
@@ -115,14 +129,6 @@ void Oracles::on_dns_write(const RecordSet& live, const Change& change) {
   // Again only over what an older reign of ours wrote late.
   if (!news && (!before || before->reign.epoch >= mark->reign.epoch)) {
     world_.fail("S16", "the same reign is written twice to " + change.key.name);
-  }
-  if (world_.policy(service).agents && s.kind == MoveKind::kFailover &&
-      !s.consented.contains(mark->reign.epoch)) {
-    world_.fail("S8",
-                fmt::format("reign {} is published before anybody consented", mark->reign.epoch));
-  }
-  if (mark->reign.epoch > s.durable) {
-    world_.fail("S17", fmt::format("reign {} is published and not durable", mark->reign.epoch));
   }
 }
 

@@ -27,10 +27,12 @@ class Oracles {
 
   void on_record(int service, int site, const GuardRecord& record);  // S2
   void on_open(int service, int site);                               // S3, S14, S22
-  void on_dns_write(const RecordSet& live, const Change& change);    // S6, S7, S8, S16
-  void on_decision(int service, const Decision& decision);           // S9 - S13, S19, L6
-  void on_durable(int service, const std::string& state);            // S17
-  void on_order(int service, const SendOrder& order);                // S17
+  // A write leaves the monitor; it may take effect at any time later, or never.
+  void on_publish(const Change& change);                           // S6, S8, S17
+  void on_dns_write(const RecordSet& live, const Change& change);  // S6, S7, S16
+  void on_decision(int service, const Decision& decision);         // S9 - S13, S19, L6
+  void on_durable(int service, const std::string& state);          // S17
+  void on_order(int service, const SendOrder& order);              // S17
   void on_probe(int service, int site, bool pass);
   void on_reference_pass() { reference_pass_at_ = now(); }
   void on_ack(int service);

@@ -1,6 +1,7 @@
 #include "orchestrator/sim/sim_zone.h"
 
 #include <algorithm>
+#include <cstdlib>
 
 #include "orchestrator/shell/publisher.h"
 #include "orchestrator/sim/world.h"
@@ -13,6 +14,8 @@ std::string address_of(int site) { return site == 0 ? "192.0.2.10" : "198.51.100
 std::string record_name(int service, std::size_t record) {
   return "s" + std::to_string(service) + "-" + std::to_string(record) + ".example.test";
 }
+
+int service_of(const std::string& record_name) { return std::atoi(record_name.c_str() + 1); }
 
 SimZone::SimZone(World& world, int services, int records)
     : world_(world), records_(static_cast<std::size_t>(records)) {
@@ -119,6 +122,7 @@ bool SimZone::agrees(int service, int site) const {
 
 Result<void> StagedProvider::replace(const Change& change, Duration) {
   SimZone& zone = world_.zone;
+  world_.oracles.on_publish(change);
   if (zone.down || !world_.net.passes(kMonitorEnd, kDnsEnd)) {
     return {ErrorCode::kUnavailable, "the provider does not answer"};
   }

@@ -57,6 +57,7 @@ class SimZone {
 
 std::string address_of(int site);
 std::string record_name(int service, std::size_t record);
+int service_of(const std::string& record_name);
 
 // What a publisher is given: the reading it was shown when it asked, and writes that take place
 // now.

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <array>
+#include <cstdlib>
 #include <deque>
 #include <map>
 #include <memory>
@@ -90,7 +91,7 @@ class World {
   // Whether a client's write at `site` would be acknowledged now.
   bool takes_writes(int service, int site);
   bool ports_pass(int service, int site);
-  int index_of(const std::string& service) const { return service[1] - '0'; }
+  int index_of(const std::string& service) const { return std::atoi(service.c_str() + 1); }
   SimHost& host_at(int host) { return hosts.at(static_cast<std::size_t>(host)); }
   SimHost& site_host(int site) { return host_at(end_of(site)); }
   const ServicePolicy& policy(int service) const {

@@ -113,6 +113,6 @@ TEST_CASE("each failure that the file names is told for what it is") {
     const auto outcome = cloudflare_call(caller, request, system_clock().now() + 2s);
     REQUIRE_FALSE(outcome.body.has_value());
     CHECK_MESSAGE(std::string(to_string(outcome.failure.error.code)) == to_string(code),
-                  prefer << ": " << outcome.failure.error.message);
+                  request.headers.back().second << ": " << outcome.failure.error.message);
   }
 }
