@@ -24,3 +24,7 @@ set_tests_properties(sim-planted PROPERTIES LABELS "sim;long" TIMEOUT 7200)
 add_test(NAME sim-no-plants COMMAND bash -c "! grep -aq 'promise-as-short-as-the-lease' \
   '$<TARGET_FILE:pointsmand>' '$<TARGET_FILE:pointsman-agent>' '$<TARGET_FILE:pointsman-sim>'")
 set_tests_properties(sim-no-plants PROPERTIES LABELS sim)
+
+add_test(NAME sim-what-if COMMAND python3 -B ${CMAKE_CURRENT_SOURCE_DIR}/lab/simulate_test.py
+         --bin "$<TARGET_FILE_DIR:pointsman-sim>")
+set_tests_properties(sim-what-if PROPERTIES LABELS sim TIMEOUT 300)

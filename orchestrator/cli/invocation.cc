@@ -74,6 +74,7 @@ class Reader {
     add_moves();
     add_holds();
     add_offline();
+    add_simulate();
   }
 
   std::variant<Invocation, Printed> read(std::vector<std::string> arguments);
@@ -114,6 +115,7 @@ class Reader {
   void add_moves();
   void add_holds();
   void add_offline();
+  void add_simulate();
   std::string unknown_command(const std::vector<std::string>& arguments) const;
 
   CLI::App app_;
@@ -193,6 +195,45 @@ void Reader::add_offline() {
     common(*command);
     command->add_option("--dir", in_.dir, "Where they are kept [.]")->type_name("DIR");
   }
+}
+
+void Reader::add_simulate() {
+  auto& simulate = add("simulate", "What would happen, second by second, with your configuration");
+  simulate.footer(
+      "PLACE is a site, monitor, dns, references or clients; a kill may name SITE/app, SITE/store\n"
+      "or SITE/agent, monitor or dns; a freeze SITE/store, SITE/agent or monitor. WHEN and FOR "
+      "are\n"
+      "durations; without FOR it lasts.\n"
+      "\n"
+      "  pointsman simulate --kill site-a@5s\n"
+      "  pointsman simulate --cut site-a:monitor@5s+30s --kill monitor@20s");
+  // Each is handed on as it is; what is wrong with a value is said where it is read.
+  const auto pass = [&](const std::string& name, const std::string& about,
+                        const std::string& type) {
+    simulate
+        .add_option_function<std::vector<std::string>>(
+            name,
+            [this, name](const std::vector<std::string>& values) {
+              for (const std::string& value : values) {
+                in_.question.insert(in_.question.end(), {name, value});
+              }
+            },
+            about)
+        ->allow_extra_args(false)
+        ->type_name(type);
+  };
+  pass("--kill", "This dies then; may be given again, as the next two", "PLACE@WHEN[+FOR]");
+  pass("--freeze", "This stops and, after FOR, goes on", "PLACE@WHEN[+FOR]");
+  pass("--cut", "No message passes between these, or from and to this", "PLACE[:PLACE]@WHEN[+FOR]");
+  pass("--service", "Only this one [all]", "NAME");
+  pass("--primary", "In power at first [the preferred site]", "SITE");
+  pass("--runs", "How many, each with other phases, delays and clocks [100]", "N");
+  pass("--seed", "The first of them, whose story is told [1]", "N");
+  pass("--length", "Of each run [60s]", "DURATION");
+  pass("--delay", "One way between two hosts, at most [10ms]", "DURATION");
+  simulate.add_flag_callback(
+      "--no-deadman", [this] { in_.question.emplace_back("--no-deadman"); },
+      "The agents' dead-man switch is not armed");
 }
 
 // "there is no command "stauts"; did you mean "status"?", or "" when the command is known.

@@ -33,6 +33,7 @@ struct Invocation {
   std::string dir;        // certs
   std::vector<std::string> names;
   bool renew = false;
+  std::vector<std::string> question;  // simulate: for pointsman-sim, as it reads it.
 };
 
 // Nothing to do but print `text` and end with `exit`: help, version, or a mistake.

@@ -46,7 +46,6 @@ void World::end_faults() {
   }
 }
 
-// Why a service is not at rest; "" when it is.
 std::string World::unsettled(int service) {
   const ServiceState* state = monitor.state(service);
   if (state == nullptr) return "no monitor";
@@ -145,17 +144,21 @@ void World::lose_primary() {
   }
 }
 
-void World::count_losses() {
-  for (int k = 0; k < static_cast<int>(stores.size()); ++k) {
-    const ServiceState* state = monitor.state(k);
-    if (state == nullptr || !state->has_primary() || !policy(k).agents) continue;
-    const SimStore& holder = store(k, state->primary);
-    for (std::size_t origin = 0; origin < clients.origins(k); ++origin) {
-      const std::size_t held = origin < holder.executed.size() ? holder.executed[origin] : 0;
-      const std::size_t acknowledged = clients.acks(k, origin).size();
-      if (acknowledged > held) figures.lost += acknowledged - held;
-    }
+std::uint64_t World::losses(int service) {
+  const ServiceState* state = monitor.state(service);
+  if (state == nullptr || !state->has_primary() || !policy(service).agents) return 0;
+  const SimStore& holder = store(service, state->primary);
+  std::uint64_t lost = 0;
+  for (std::size_t origin = 0; origin < clients.origins(service); ++origin) {
+    const std::size_t held = origin < holder.executed.size() ? holder.executed[origin] : 0;
+    const std::size_t acknowledged = clients.acks(service, origin).size();
+    if (acknowledged > held) lost += acknowledged - held;
   }
+  return lost;
+}
+
+void World::count_losses() {
+  for (int k = 0; k < static_cast<int>(stores.size()); ++k) figures.lost += losses(k);
 }
 
 void World::heal() {

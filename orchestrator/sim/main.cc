@@ -15,10 +15,12 @@
 #include "base/time.h"
 #include "orchestrator/sim/planted.h"
 #include "orchestrator/sim/summary.h"
+#include "orchestrator/sim/what_if.h"
 #include "orchestrator/sim/world.h"
 
 // pointsman-sim: runs seeds, prints what fired, and for a seed that breaks an invariant its faults
 // and last transitions. Exit 1 then; 2 for a command line that it does not understand.
+// `pointsman-sim what-if` answers an operator's question; `pointsman simulate` has its help.
 
 namespace pointsman {
 namespace {
@@ -26,6 +28,7 @@ namespace {
 constexpr const char* kUsage =
     "usage: pointsman-sim [--seeds FROM..TO] [--minutes M] [--jobs N] [--trace] [--shrink]\n"
     "                     [--fresh] [--all] [--within SECONDS]\n"
+    "       pointsman-sim what-if ...   (see: pointsman simulate --help)\n"
     "  --seeds    which to run; 1..100 by default\n"
     "  --minutes  simulated time with faults, of each; then comes healing; 15 by default\n"
     "  --jobs     threads; 2 by default\n"
@@ -190,12 +193,15 @@ int run(const Wish& wish) {
 }  // namespace pointsman
 
 int main(int argc, char** argv) {
+  pointsman::set_log_level(pointsman::LogLevel::kNone);
+  if (argc > 1 && std::string_view(argv[1]) == "what-if") {
+    return pointsman::ask_what_if({argv + 2, argv + argc});
+  }
   pointsman::Wish wish;
   if (!pointsman::read_wish({argv + 1, argv + argc}, wish)) {
     std::fputs(pointsman::kUsage, stderr);
     return 2;
   }
-  pointsman::set_log_level(pointsman::LogLevel::kNone);
 #ifdef PM_PLANTED
   if (wish.planted != "none") {
     return pointsman::run_planted(wish, wish.planted.empty() ? "all" : wish.planted);

@@ -181,6 +181,7 @@ void Oracles::forget_in_breaker(int service) {
 }
 
 void Oracles::on_decision(int service, const Decision& decision) {
+  if (world_.onlooker) world_.onlooker(service, decision);
   int rows = 0;
   for (const JournalLine& line : decision.journal) {
     if (line.kind == "decision" && line.outcome == "taken") {

@@ -17,10 +17,10 @@ std::string record_name(int service, std::size_t record) {
 
 int service_of(const std::string& record_name) { return std::atoi(record_name.c_str() + 1); }
 
-SimZone::SimZone(World& world, int services, int records)
-    : world_(world), records_(static_cast<std::size_t>(records)) {
+SimZone::SimZone(World& world) : world_(world) {
+  const int services = static_cast<int>(world.setting.services.size());
   for (int service = 0; service < services; ++service) {
-    for (std::size_t k = 0; k < records_; ++k) {
+    for (std::size_t k = 0; k < records(service); ++k) {
       Entry entry;
       entry.now.key = {"example.test", record_name(service, k), "A"};
       entry.now.values = {address_of(0)};
@@ -30,6 +30,10 @@ SimZone::SimZone(World& world, int services, int records)
       entries_.push_back(std::move(entry));
     }
   }
+}
+
+std::size_t SimZone::records(int service) const {
+  return static_cast<std::size_t>(world_.policy(service).records);
 }
 
 const SimZone::Entry* SimZone::find(const RecordKey& key) const {
@@ -53,7 +57,8 @@ void SimZone::change(Entry& entry, const std::vector<std::string>& values,
   entry.now.values = values;
   entry.now.mark = mark;
   for (std::size_t server = 0; server < 2; ++server) {
-    const Duration late = world_.dice.between(0s, world_.dice.chance(900) ? 500ms : 20s);
+    const Duration late = world_.dice.between(
+        0s, world_.dice.chance(1000 - world_.setting.late_servers) ? 500ms : 20s);
     world_.line.in(late, [&entry, server, values] {
       if (entry.now.values == values) entry.shown.at(server) = values;
     });
@@ -103,7 +108,7 @@ int SimZone::shown(int service, std::uint64_t chance) const {
 }
 
 bool SimZone::is_foreign(int service) const {
-  for (std::size_t k = 0; k < records_; ++k) {
+  for (std::size_t k = 0; k < records(service); ++k) {
     const auto& values = find({"example.test", record_name(service, k), "A"})->now.values;
     if (values.front() != address_of(0) && values.front() != address_of(1)) return true;
   }
@@ -111,7 +116,7 @@ bool SimZone::is_foreign(int service) const {
 }
 
 bool SimZone::agrees(int service, int site) const {
-  for (std::size_t k = 0; k < records_; ++k) {
+  for (std::size_t k = 0; k < records(service); ++k) {
     const Entry* entry = find({"example.test", record_name(service, k), "A"});
     for (const auto& values : entry->shown) {
       if (values.front() != address_of(site)) return false;

@@ -16,7 +16,7 @@ class World;
 
 class SimZone {
  public:
-  SimZone(World& world, int services, int records);
+  explicit SimZone(World& world);
 
   bool down = false;
   int lost_replies = 0;      // The next so many writes are made, and their replies lost.
@@ -45,12 +45,12 @@ class SimZone {
     std::array<std::vector<std::string>, 2> shown;
     std::string last_written_mark;
   };
+  std::size_t records(int service) const;
   const Entry* find(const RecordKey& key) const;
   Entry* find(const RecordKey& key);
   void change(Entry& entry, const std::vector<std::string>& values, const std::string& mark);
 
   World& world_;
-  std::size_t records_;
   std::deque<Entry> entries_;
   int written_ = 0;
 };

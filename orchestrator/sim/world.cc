@@ -35,7 +35,7 @@ World::World(Setting drawn, bool traces)
       dice(setting.seed ^ 0x5bd1e995),
       net(line, dice),
       hosts{SimHost(line.now()), SimHost(line.now()), SimHost(line.now())},
-      zone(*this, static_cast<int>(setting.services.size()), setting.services[0].records),
+      zone(*this),
       oracles(*this, setting.services.size()),
       clients(*this),
       sites{SimSite(*this, 0), SimSite(*this, 1)},
@@ -227,13 +227,21 @@ void World::turn_until(Instant end) {
   }
 }
 
-SeedResult World::run() {
-  const Instant begin = line.now();
+std::string World::violation() const {
+  return failed() ? result_.invariant + " " + result_.what : "";
+}
+
+void World::begin() {
   for (const int host : {kMonitorEnd, kFirstSite, kSecondSite}) {
     line.in(dice.between(0s, 2s), [this, host] { start_process(host); });
   }
   clients.start();
   replicate();
+}
+
+SeedResult World::run() {
+  const Instant started = line.now();
+  begin();
   people.start();
   for (const Fault& fault : setting.faults) {
     line.at(fault.at, [this, &fault] {
@@ -242,11 +250,11 @@ SeedResult World::run() {
       strike(*this, fault);
     });
   }
-  turn_until(begin + setting.safety);
+  turn_until(started + setting.safety);
   if (!failed()) heal();
   figures.seeds = 1;
   figures.events = line.ran();
-  figures.simulated = line.now() - begin;
+  figures.simulated = line.now() - started;
   result_.seed = setting.seed;
   result_.hash = hash_ ^ line.ran();
   result_.figures = figures;

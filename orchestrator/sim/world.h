@@ -3,6 +3,7 @@
 #include <array>
 #include <cstdlib>
 #include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -57,6 +58,16 @@ class World {
   World& operator=(const World&) = delete;
 
   SeedResult run();
+
+  // The same by hand: processes and clients start; then time goes on up to `end`, or to a
+  // violation.
+  void begin();
+  void turn_until(Instant end);
+  // Why a service is not at rest; "" when it is.
+  std::string unsettled(int service);
+  // Acknowledged writes that the site in power has not.
+  std::uint64_t losses(int service);
+  std::string violation() const;  // "" : none.
 
   // --- For its parts.
   // Runs `what` on `host` at `when`: later while its process is frozen, never once it has died.
@@ -120,7 +131,8 @@ class World {
   People people;
   std::array<Duration, kSites> renewal_freeze{};
   std::vector<Fault> ambushes;  // Armed.
-  bool healed = false;          // No fault does anything any more.
+  std::function<void(int service, const Decision& decision)> onlooker;
+  bool healed = false;  // No fault does anything any more.
 
  private:
   void run(Timeline::Due due);
@@ -128,12 +140,10 @@ class World {
   void replicate();
   void heal();
   void end_faults();
-  std::string unsettled(int service);
   void settle();
   void stay_calm();
   void lose_primary();
   void count_losses();
-  void turn_until(Instant end);
 
   bool traces_;
   SeedResult result_;

@@ -12,7 +12,7 @@ _pointsman_names() {
 
 _pointsman() {
   local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]}
-  local commands="status explain failover adopt cancel pause resume ack history check certs"
+  local commands="status explain failover adopt cancel pause resume ack history check certs simulate"
   local command="" service="" skip="" i
   for ((i = 1; i < COMP_CWORD; ++i)); do
     if [[ -n $skip ]]; then
@@ -21,7 +21,8 @@ _pointsman() {
     fi
     case ${COMP_WORDS[i]} in
       --control | --config | --to | --primary | --force | --assert-off | --reason | --for | \
-        --limit | --wait | --dir) skip=1 ;;
+        --limit | --wait | --dir | --kill | --freeze | --cut | --service | --runs | --seed | \
+        --length | --delay) skip=1 ;;
       -*) ;;
       *) if [[ -z $command ]]; then command=${COMP_WORDS[i]}; else service=${COMP_WORDS[i]}; fi ;;
     esac
@@ -38,6 +39,10 @@ _pointsman() {
     history) options+=" --limit --verify" ;;
     check) options+=" --online" ;;
     certs) options+=" --dir --renew" ;;
+    simulate)
+      options+=" --kill --freeze --cut --service --primary --runs --seed --length --delay"
+      options+=" --no-deadman"
+      ;;
   esac
   case $before in
     --control | --config | --dir)
@@ -47,7 +52,8 @@ _pointsman() {
     --to | --primary | --assert-off) choices=$(_pointsman_names sites "$service") ;;
     --force) choices=$(_pointsman_names gates "$service") ;;
     --for | --wait) choices="10m 30m 1h 2h 24h" ;;
-    --reason | --limit) return ;;
+    --reason | --limit | --kill | --freeze | --cut | --runs | --seed) return ;;
+    --service) choices=$(_pointsman_names services) ;;
     *)
       if [[ $word == -* ]]; then
         choices=$options
@@ -55,7 +61,7 @@ _pointsman() {
         choices=$commands
       elif [[ $command == certs ]]; then
         [[ -z $service ]] && choices="init issue"
-      elif [[ $command != check && -z $service ]]; then
+      elif [[ $command != check && $command != simulate && -z $service ]]; then
         choices=$(_pointsman_names services)
       fi
       ;;
