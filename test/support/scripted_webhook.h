@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <functional>
 #include <map>
+#include <mutex>
 #include <memory>
 #include <string>
 #include <vector>
@@ -68,11 +69,21 @@ class ScriptedProvider {
   std::string url() const { return server_.url(); }
   void end() { server_.end(); }
   // `call` is "POST /records" and the like. Set before the provider is asked.
-  void on(const std::string& call, Fault fault) { faults_[call] = std::move(fault); }
+  void on(const std::string& call, Fault fault) {
+    const auto still = stand_still();
+    faults_[call] = std::move(fault);
+  }
   void on(const std::string& call, const FakeReply& reply) {
     on(call, [reply](ScriptedProvider&, const FakeRequest&) { return reply; });
   }
-  void heal() { faults_.clear(); }
+  void heal() {
+    const auto still = stand_still();
+    faults_.clear();
+  }
+  // While it is held no request is being answered: one that was given up may still be under way.
+  [[nodiscard]] std::unique_lock<std::recursive_mutex> stand_still() {
+    return std::unique_lock(answering_);
+  }
 
   FakeReply sound(const FakeRequest& request) {
     const std::string call = request.method + ' ' + request.target;
@@ -104,11 +115,13 @@ class ScriptedProvider {
 
  private:
   FakeReply answer(const FakeRequest& request) {
+    const auto still = stand_still();
     asked.push_back(request);
     const auto fault = faults_.find(request.method + ' ' + request.target);
     return fault == faults_.end() ? sound(request) : fault->second(*this, request);
   }
 
+  std::recursive_mutex answering_;  // A fault may ask what is sound.
   std::map<std::string, Fault> faults_;
   FakeHttp server_;
 };
@@ -121,6 +134,7 @@ inline ScriptedProvider::Fault after_applying(const FakeReply& reply) {
 }
 
 inline void hold_old(ScriptedProvider& scripted) {
+  const auto still = scripted.stand_still();
   scripted.heal();
   scripted.records = Json::array();
   scripted.records.push(endpoint("api.example.test", "A", "192.0.2.10"));
