@@ -71,15 +71,18 @@ class World {
 
   // --- For its parts.
   // Runs `what` on `host` at `when`: later while its process is frozen, never once it has died.
-  void on_host(int host, Instant when, Task what) {
-    line.at(when, {host, host_at(host).run}, std::move(what));
+  Timeline::Ticket on_host(int host, Instant when, Task what) {
+    return line.at(when, {host, host_at(host).run}, std::move(what));
   }
   // The same, now. Nothing is moved anywhere unless it has to wait.
   template <typename F>
   void arrive_at(int host, F what) {
     SimHost& at = host_at(host);
     if (!at.running) return;
-    if (line.now() < at.frozen_until) return on_host(host, at.frozen_until, std::move(what));
+    if (line.now() < at.frozen_until) {
+      on_host(host, at.frozen_until, std::move(what));
+      return;
+    }
     what();
     if (at.doomed) crash(host);
   }
@@ -135,7 +138,7 @@ class World {
   bool healed = false;  // No fault does anything any more.
 
  private:
-  void run(Timeline::Due due);
+  Instant run(const Owner& owner, Task& task);
   void crash(int host);
   void replicate();
   void heal();
