@@ -1,9 +1,11 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <deque>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "base/time.h"
 
@@ -13,11 +15,37 @@
 
 namespace pointsman {
 
+// A reign's id: 16 lower-case hex digits; empty: none. Lies where it is, for it is copied and
+// compared with every message. A longer text is nobody's id, and stays unlike every id.
+class ReignId {
+ public:
+  static constexpr std::size_t kLength = 16;
+
+  constexpr ReignId() = default;
+  constexpr ReignId(std::string_view text) {  // NOLINT: an id is written as its text.
+    if (text.size() > kLength) text = "?";
+    for (std::size_t k = 0; k < text.size(); ++k) text_[k] = text[k];
+  }
+  ReignId(const std::string& text) : ReignId(std::string_view(text)) {}     // NOLINT
+  constexpr ReignId(const char* text) : ReignId(std::string_view(text)) {}  // NOLINT
+
+  bool operator==(const ReignId&) const = default;
+  constexpr bool empty() const { return text_[0] == '\0'; }
+  constexpr std::string_view text() const {
+    std::size_t length = 0;
+    while (length < kLength && text_[length] != '\0') ++length;
+    return {text_.data(), length};
+  }
+
+ private:
+  std::array<char, kLength> text_{};
+};
+
 // A reign: who is in power, by number and by a random id. Epochs only grow and are never reused; an
 // equal epoch with another id is somebody else's reign and is refused.
 struct Reign {
   std::uint64_t epoch = 0;  // 0: none yet.
-  std::string id;           // 16 lower-case hex digits.
+  ReignId id;
 
   bool operator==(const Reign&) const = default;
   bool any() const { return epoch != 0; }

@@ -110,7 +110,7 @@ void order_newcomer(Turn& turn) {
   order.reign = turn.s.reign;
   order.power = turn.s.primary;
   const bool made = turn.s.last_move && turn.s.last_move->reign == turn.s.reign;
-  order.move = made ? turn.s.last_move->id : "newcomer-" + turn.s.reign.id;
+  order.move = made ? turn.s.last_move->id : "newcomer-" + std::string(turn.s.reign.id.text());
   send(turn, std::move(order));
 }
 

@@ -14,7 +14,7 @@ namespace pointsman {
 struct Turn {
   const ServicePolicy& policy;
   ServiceState& s;
-  Decision& out;
+  Consequence& out;
   const Event& event;
   Instant now;
 

@@ -23,7 +23,7 @@ const ServiceState* SimMonitor::state(int service) const {
 }
 
 void SimMonitor::start() {
-  book_ = std::make_unique<SharedBook>(fmt::format("{:016x}", world_.dice.next()));
+  book_ = std::make_unique<SharedBook>(fmt::format("{:015x}", world_.dice.next() >> 4));
   saver_ = std::make_unique<SaverTwin>(world_, *this);
   executor_ = std::make_unique<ExecutorTwin>(world_, *this, *book_);
   Decider::Parts parts{clock(), *executor_, *book_, *saver_};
@@ -32,9 +32,10 @@ void SimMonitor::start() {
   parts.breaker_window = world_.setting.breaker_window;
   parts.actor = "monitor";
   parts.chance = [this] { return world_.dice.next(); };
-  parts.keeps_flight = false;
-  parts.watch = [this](const ServicePolicy& policy, const Decision& decision) {
-    world_.oracles.on_decision(world_.index_of(policy.name), decision);
+  parts.keeps_history = false;
+  parts.watch = [this](const ServicePolicy& policy, const ServiceState& next,
+                       const Consequence& decision) {
+    world_.oracles.on_decision(world_.index_of(policy.name), next, decision);
   };
   decider_ = std::make_unique<Decider>(std::move(parts));
   eyes_.clear();

@@ -76,7 +76,7 @@ Result<void> SimSite::keep(int service, const GuardRecord& record) {
 }
 
 void SimSite::start() {
-  run_ = fmt::format("{:016x}", world_.dice.next());
+  run_ = fmt::format("{:015x}", world_.dice.next() >> 4);
   sequence_ = 0;
   const std::uint64_t incarnation = world_.dice.next() | 1;
   services_.clear();
@@ -193,7 +193,6 @@ void SimSite::end_round(std::size_t k) {
   Service& service = services_[k];
   const Duration rest = service.worker->end_round();
   service.busy = false;
-  service.woken = true;
   if (service.worker->has_fresh_goal()) {
     begin_round(k);
   } else {

@@ -105,7 +105,11 @@ class World {
   // Whether a client's write at `site` would be acknowledged now.
   bool takes_writes(int service, int site);
   bool ports_pass(int service, int site);
-  int index_of(const std::string& service) const { return std::atoi(service.c_str() + 1); }
+  int index_of(const std::string& service) const {  // "s12"
+    int index = 0;
+    for (std::size_t k = 1; k < service.size(); ++k) index = index * 10 + (service[k] - '0');
+    return index;
+  }
   SimHost& host_at(int host) { return hosts.at(static_cast<std::size_t>(host)); }
   SimHost& site_host(int site) { return host_at(end_of(site)); }
   const ServicePolicy& policy(int service) const {
@@ -134,7 +138,7 @@ class World {
   People people;
   std::array<Duration, kSites> renewal_freeze{};
   std::vector<Fault> ambushes;  // Armed.
-  std::function<void(int service, const Decision& decision)> onlooker;
+  std::function<void(int service, const ServiceState& next, const Consequence& decision)> onlooker;
   bool healed = false;  // No fault does anything any more.
 
  private:
