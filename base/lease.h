@@ -78,6 +78,9 @@ inline constexpr Duration kLoneLeaseMost = 7 * 24h;
 // voter must wait, on its own clock, counted from its receipt of the token it handed back.
 Duration promise_length(const LeaseTerms& terms);
 
+// How long a voter must wait, on its own clock, after a word of the site that its lease is over.
+Duration closing_length(Duration fence_bound);
+
 // What the site in power holds from one voter.
 //
 // The latest vouch replaces the one before: the numbering of vouches within a run of their sender
@@ -105,8 +108,10 @@ class Promise {
   // The voter (re)started at `now` and may have vouched just before with at most `terms`.
   void assumed(Instant now, const LeaseTerms& terms);
 
-  // The site said that it now holds vouch `number`: no earlier one can come to power again.
-  void superseded(std::uint64_t number);
+  // The site said that it now holds vouch `number`: no earlier one can come to power again. Where
+  // that cut a longer lease short, even to one that has ended, the site may still be closing: it is
+  // silent by `silent_by`, and nothing ends before.
+  void superseded(std::uint64_t number, Instant silent_by);
 
   // The site acknowledged its fence in an epoch at least as high: nothing is owed to it any more.
   void released();
