@@ -21,6 +21,10 @@ Applier::Applier(std::string service, std::vector<AttachedDriver> drivers,
   }
 }
 
+void Applier::attach(const std::function<void()>& changed) {
+  for (Attached& attached : drivers_) attached.worker->attach(changed);
+}
+
 void Applier::start(std::function<void()> changed) {
   for (Attached& attached : drivers_) attached.worker->start(changed);
 }
@@ -121,6 +125,11 @@ bool Applier::stores_reached() const {
   return std::all_of(drivers_.begin(), drivers_.end(), [](const Attached& one) {
     return !one.worker->is_store() || one.worker->reached();
   });
+}
+
+bool Applier::is_at_rest() const {
+  return !closed_since_ && std::all_of(drivers_.begin(), drivers_.end(),
+                                       [](const Attached& one) { return one.worker->reached(); });
 }
 
 bool Applier::all_have_sources(const Standing& standing) const {

@@ -52,6 +52,7 @@ class Applier {
           const Clock& clock);
 
   // `changed` is called from the drivers' threads.
+  void attach(const std::function<void()>& changed);
   void start(std::function<void()> changed);
   void stop();
 
@@ -74,6 +75,8 @@ class Applier {
   std::string replication_refusal(const CatchUp& catch_up, Duration max_lag, Instant now) const;
   bool stores_writable() const;
   bool stores_settled() const { return stores_reached(); }  // Each reached its present goal.
+  // Every driver reached its goal, and none waits for time to pass.
+  bool is_at_rest() const;
   bool has_stores() const;
   // Compares what each store holds with what the primary told.
   void confirm(CatchUp& catch_up) const;

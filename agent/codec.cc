@@ -110,8 +110,8 @@ Reign Members::reign(std::string_view key) {
   const Json* found = member(key, "a reign");
   if (found == nullptr) return {};
   Members inner(*found, fmt::format("{}.{}", where_, key), Absent::kRefused);
-  Reign reign{inner.number("epoch"), inner.text("id", 16)};
-  if (inner.ok() && (reign.any() ? !is_reign_id(reign.id) : !reign.id.empty())) {
+  Reign reign{inner.number("epoch"), inner.text("id", ReignId::kLength)};
+  if (inner.ok() && (reign.any() ? !is_reign_id(reign.id.text()) : !reign.id.empty())) {
     inner.fail("id", "must be 16 lower-case hex digits, or empty with epoch 0");
   }
   if (inner.ok()) return reign;
@@ -150,7 +150,7 @@ const Json::Array& Members::list(std::string_view key, std::size_t most) {
 Json number_json(std::uint64_t number) { return std::to_string(number); }
 
 Json reign_json(const Reign& reign) {
-  return Json::object({{"epoch", number_json(reign.epoch)}, {"id", reign.id}});
+  return Json::object({{"epoch", number_json(reign.epoch)}, {"id", reign.id.text()}});
 }
 
 Json token_json(const Token& token) {

@@ -8,7 +8,7 @@
 namespace pointsman {
 namespace {
 
-constexpr Duration kTurn = 100ms;
+constexpr Duration kTurn = 250ms;  // Whoever changes a goal rings.
 constexpr Duration kLookPeriod = 1s;
 // A lease longer by less is carried to the kernel with the next vouch.
 constexpr Duration kRenewStep = 50ms;

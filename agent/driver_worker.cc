@@ -49,7 +49,7 @@ DriverWorker::DriverWorker(std::unique_ptr<Driver> driver, std::string service,
 DriverWorker::~DriverWorker() { stop(); }
 
 void DriverWorker::start(std::function<void()> changed) {
-  changed_ = std::move(changed);
+  attach(std::move(changed));
   thread_ = std::thread([this] { run(); });
 }
 
@@ -126,15 +126,21 @@ void DriverWorker::begin_round() {
 }
 
 Duration DriverWorker::end_round() {
+  const bool looked = state_.looked;
+  const Liveness liveness = report_.liveness;
+  const bool writable = report_.writable;
   work(taken_, fresh_);
+  bool news = !looked || liveness != report_.liveness || writable != report_.writable;
   {
     const std::lock_guard lock(mutex_);
     if (turn_ == taken_turn_) {
-      state_.reached = settled_ && is_reached(taken_);
-      state_.trouble = state_.reached ? "" : trouble_;
+      const bool reached = settled_ && is_reached(taken_);
+      news = news || !reached || !state_.reached;
+      state_.reached = reached;
+      state_.trouble = reached ? "" : trouble_;
     }
   }
-  if (changed_) changed_();
+  if (news && changed_) changed_();
   return pause();
 }
 

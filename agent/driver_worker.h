@@ -45,13 +45,15 @@ struct DriverState {
 
 class DriverWorker {
  public:
-  // `changed` is called from the worker's thread after each round; it must not block.
   DriverWorker(std::unique_ptr<Driver> driver, std::string service, Duration verb_within,
                const Clock& clock);
   ~DriverWorker();  // Waits for the verb under way.
   DriverWorker(const DriverWorker&) = delete;
   DriverWorker& operator=(const DriverWorker&) = delete;
 
+  // `changed` is called from the worker's thread after each round that found, or made, something
+  // new, or has not reached its goal; it must not block.
+  void attach(std::function<void()> changed) { changed_ = std::move(changed); }
   void start(std::function<void()> changed);
   void stop();
 

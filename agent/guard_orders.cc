@@ -47,7 +47,7 @@ std::optional<Verdict> Guard::refuse(const Order& order) const {
   if (epoch == record_.highest) {
     if (order.reign != record_.highest_reign) {
       return alarmed(fmt::format("epoch {} is reign {} here, not {}", epoch,
-                                 record_.highest_reign.id, order.reign.id));
+                                 record_.highest_reign.id.text(), order.reign.id.text()));
     }
     // A reign learned from the peer came without its move.
     if (!record_.highest_move.empty() && order.move != record_.highest_move) {

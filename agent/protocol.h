@@ -113,7 +113,7 @@ struct ServiceReport {
   Reign reign;                // The last it accepted as in force, its own or its peer's.
   std::string power;          // The site in power in `reign`.
   std::uint64_t highest = 0;  // Above every number it ever accepted lies what it may accept.
-  std::string highest_id;     // Of the reign whose number that is; "": it knows of none.
+  ReignId highest_id;         // Of the reign whose number that is; "": it knows of none.
   std::optional<Prepared> prepared;
   Reign voided;                // The last it voided, by order or by running out.
   std::uint64_t fenced = 0;    // The highest epoch whose fence was made and read back here.

@@ -166,7 +166,7 @@ void write_standing(const ServiceReport& report, Json& json) {
       .set("token", token_json(report.token));
   json.set("role", to_string(report.role)).set("reign", reign_json(report.reign));
   json.set("power", report.power).set("highest", number_json(report.highest));
-  if (!report.highest_id.empty()) json.set("highest_id", report.highest_id);
+  if (!report.highest_id.empty()) json.set("highest_id", report.highest_id.text());
   if (report.prepared) {
     json.set("prepared", Json::object({{"reign", reign_json(report.prepared->reign)},
                                        {"move", report.prepared->move},

@@ -44,6 +44,7 @@ ServiceReport ServiceRunner::on_monitor_poll(const PollRequest& request, const S
   // Not even its place in the sequence: a run noted as former could never be heard again.
   if (request.dry_run) return report();
   bool vouched = false;
+  bool news = false;
   std::unique_lock lock(mutex_);
   const Instant now = parts_.clock->now();
   if (guard_.in_sequence(request.sender, request.run, request.sequence)) {
@@ -68,33 +69,32 @@ ServiceReport ServiceRunner::on_monitor_poll(const PollRequest& request, const S
       }
     }
   }
+  news = is_behind();
   lock.unlock();
-  if (vouched) {
-    wake();
-    if (bells_.lease_changed) bells_.lease_changed();
-  }
+  if (news) wake();
+  if (vouched && bells_.lease_changed) bells_.lease_changed();
   return report();
 }
 
 ServiceReport ServiceRunner::on_peer_poll(const PollRequest& request, const ServicePoll& poll) {
   bool vouched = false;
+  bool learned = false;
+  bool news = false;
   {
     const std::lock_guard lock(mutex_);
     const Instant now = parts_.clock->now();
     if (guard_.in_sequence(request.sender, request.run, request.sequence)) {
-      if (poll.own) {
-        take_report(*poll.own, false);
-      }
+      if (poll.own) learned = take_report(*poll.own, false).save;
       if (poll.vouch) {
         const Verdict verdict = guard_.on_peer_vouch(*poll.vouch, now);
         vouched = verdict.accepted;
         say("vouch-refused", verdict);
       }
     }
+    news = learned || is_behind();
   }
-  wake();
-  if (vouched)
-    if (bells_.lease_changed) bells_.lease_changed();
+  if (news) wake();
+  if ((vouched || learned) && bells_.lease_changed) bells_.lease_changed();
   return report();
 }
 
@@ -341,9 +341,14 @@ Verdict ServiceRunner::take_report(const ServiceReport& report, bool answer) {
 }
 
 void ServiceRunner::on_peer_reply(const ServiceReport& report, Instant asked) {
+  bool learned = false;
+  bool news = false;
   {
     const std::lock_guard lock(mutex_);
-    if (!take_report(report, true).accepted) return;
+    const Verdict taken = take_report(report, true);
+    learned = taken.save;
+    news = learned || is_behind();
+    if (!taken.accepted) return;
     sources_.clear();
     for (const auto& [store, address] : report.advertise) sources_[store] = address;
     if (report.site == guard_.record().power) {
@@ -353,7 +358,8 @@ void ServiceRunner::on_peer_reply(const ServiceReport& report, Instant asked) {
       applier_.confirm(catch_up_);
     }
   }
-  wake();
+  if (news) wake();
+  if (learned && bells_.lease_changed) bells_.lease_changed();
 }
 
 }  // namespace pointsman

@@ -13,6 +13,7 @@ namespace pointsman {
 namespace {
 
 constexpr Duration kTurn = 100ms;
+constexpr Duration kCalmTurn = 500ms;  // When only a message or a driver can bring something new.
 
 std::string record_path(const std::string& state_dir, const std::string& service) {
   return state_dir + "/" + service + ".json";
@@ -60,6 +61,11 @@ RecordKeeper record_keeper(const std::string& state_dir, const std::string& serv
   return [path = record_path(state_dir, service)](const GuardRecord& record) {
     return write_file_durably(path, record.to_json().dump() + "\n");
   };
+}
+
+void ServiceRunner::attach(Bells bells) {
+  bells_ = std::move(bells);
+  applier_.attach([this] { wake(); });
 }
 
 void ServiceRunner::start(std::function<void()> lease_changed) {
@@ -113,10 +119,14 @@ bool ServiceRunner::save() {
 
 // What has no order of its own: said once, until it is over or something else is said.
 void ServiceRunner::say(const char* event, const Verdict& verdict) {
-  std::string& said = said_[event];
-  const bool again = said == verdict.reason;
-  said = verdict.reason;
-  if (again || verdict.reason.empty()) return;
+  auto said = said_.find(std::string_view(event));
+  if (said == said_.end()) {
+    if (verdict.reason.empty()) return;
+    said = said_.emplace(event, "").first;
+  }
+  if (said->second == verdict.reason) return;
+  said->second = verdict.reason;
+  if (verdict.reason.empty()) return;
   // A refusal without alarm is everyday: a message that crossed another, a run that ended.
   const LogLevel level = verdict.alarm  ? LogLevel::kError
                          : verdict.save ? LogLevel::kNotice
@@ -162,7 +172,7 @@ Standing ServiceRunner::standing(Instant now) {
   const bool open = standing.level == Level::kOpen || standing.level == Level::kPromote;
   if (leaving_ && open) standing.level = Level::kClosed;
   standing.follow = follow_;
-  standing.sources = sources_;
+  if (follow_) standing.sources = sources_;
   standing.deadman = deadman_;
   return standing;
 }
@@ -189,6 +199,7 @@ void ServiceRunner::read_back(const ReadBack& back, const Standing& applied,
   std::string reached;
   if (back.closed && guard_.fenced() != fence_epoch &&
       guard_.on_fence_read_back(fence_epoch).accepted) {
+    if (bells_.lease_changed) bells_.lease_changed();
     log(LogLevel::kNotice, "fence-read-back", {{"service", name()}, {"epoch", fence_epoch}});
     reached = "fenced";
   }
@@ -212,8 +223,8 @@ void ServiceRunner::read_back(const ReadBack& back, const Standing& applied,
 
 // True when power was taken just now.
 bool ServiceRunner::finish_take(Instant now) {
-  const Verdict verdict =
-      change_if(guard_.is_taking(), [&](Guard& guard) { return guard.finish_take(now); });
+  if (!guard_.is_taking()) return false;
+  const Verdict verdict = change([&](Guard& guard) { return guard.finish_take(now); });
   say(verdict.accepted ? "taken" : "not-taken", verdict);
   if (!verdict.accepted || !verdict.save) return false;
   follow_ = false;
@@ -231,8 +242,9 @@ Duration ServiceRunner::turn() {
     const std::lock_guard lock(mutex_);
     now = parts_.clock->now();
     last_turn_ns_ = now.ns;
-    say("prepare-void",
-        change_if(guard_.tick_may_save(now), [&](Guard& guard) { return guard.tick(now); }));
+    if (guard_.tick_may_save(now)) {
+      say("prepare-void", change([&](Guard& guard) { return guard.tick(now); }));
+    }
     took = finish_take(now);
     next = standing(now);
     note_level(next.level, now);
@@ -247,8 +259,20 @@ Duration ServiceRunner::turn() {
     change([&](Guard& guard) { return guard.on_units_owed(owed); });
   }
   applied_ = std::move(next);
+  const Duration most = is_calm() ? kCalmTurn : kTurn;
   const Duration rest = applied_.until - parts_.clock->now();
-  return rest > Duration::zero() ? std::min(rest, kTurn) : kTurn;
+  return rest > Duration::zero() ? std::min(rest, most) : most;
+}
+
+// Nothing of it ends with time but the lease, and that is known.
+bool ServiceRunner::is_calm() const {
+  const Level level = applied_.level;
+  return level != Level::kClosed && level != Level::kPromote && !guard_.record().prepared &&
+         !guard_.is_taking() && !follow_ && applier_.is_at_rest();
+}
+
+bool ServiceRunner::is_behind() const {
+  return follow_ || guard_.level(parts_.clock->now()) != level_;
 }
 
 void ServiceRunner::run() {
@@ -269,7 +293,7 @@ void ServiceRunner::queue_hooks(const std::string& on) {
                                   {"site", parts_.site},
                                   {"event", on},
                                   {"epoch", std::to_string(record.reign.epoch)},
-                                  {"reign", record.reign.id},
+                                  {"reign", record.reign.id.text()},
                                   {"power", record.power}});
   for (const HookSettings& hook : parts_.settings.hooks) {
     if (hook.on != on) continue;

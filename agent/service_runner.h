@@ -71,7 +71,7 @@ class ServiceRunner {
     std::function<void()> lease_changed;  // The dead-man switch has something to do.
     std::function<void()> woken;          // turn() has.
   };
-  void attach(Bells bells) { bells_ = std::move(bells); }
+  void attach(Bells bells);
 
   // Attaches `lease_changed` and starts the threads.
   void start(std::function<void()> lease_changed);
@@ -151,6 +151,9 @@ class ServiceRunner {
   Verdict take_report(const ServiceReport& report, bool answer);
   static Guard::Start guard_start(const Parts& parts);
   void wake();
+  bool is_calm() const;
+  // Whether a turn would make of the guard what the last one did not.
+  bool is_behind() const;
 
   Parts parts_;
   Applier applier_;
@@ -171,9 +174,9 @@ class ServiceRunner {
   bool follow_ = false;
   bool closed_ = false;  // Every store was found closed since this site was last in power.
   std::uint64_t spec_version_ = 0;
-  bool spec_lent_ = false;                   // By a monitor that runs dry: any other replaces it.
-  std::string hook_due_;                     // The event whose reading back is awaited.
-  std::map<std::string, std::string> said_;  // Event -> reason last said.
+  bool spec_lent_ = false;  // By a monitor that runs dry: any other replaces it.
+  std::string hook_due_;    // The event whose reading back is awaited.
+  std::map<std::string, std::string, std::less<>> said_;  // Event -> reason last said.
   std::string save_trouble_;
   std::optional<Order> refused_prepare_;  // The latest automatic one, until an order is accepted.
   std::uint64_t told_vouch_ = 0;  // The monitor's vouch that replies name, of run `told_run_`.

@@ -207,9 +207,11 @@ Json::Json(std::uint64_t v) {
   }
 }
 
-Json Json::object(std::initializer_list<Member> members) {
-  Json made = from_members({});
-  for (const Member& member : members) made.set(member.first, member.second);
+Json Json::object(std::initializer_list<Piece> members) {
+  Object taken;
+  taken.reserve(members.size());
+  Json made = from_members(std::move(taken));
+  for (const Piece& piece : members) made.set(std::move(piece.key), std::move(piece.value));
   return made;
 }
 

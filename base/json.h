@@ -25,6 +25,7 @@ class Json {
   using Array = std::vector<Json>;
   using Member = std::pair<std::string, Json>;
   using Object = std::vector<Member>;  // In order of writing; keys are unique.
+  struct Piece;
 
   Json() = default;                                      // null
   Json(std::nullptr_t) {}                                // NOLINT
@@ -39,7 +40,7 @@ class Json {
   Json(Array v) : value_(std::move(v)) {}                // NOLINT
 
   // {{"name", "x"}, {"count", 3}}
-  static Json object(std::initializer_list<Member> members = {});
+  static Json object(std::initializer_list<Piece> members = {});
   static Json array() { return Json(Array{}); }
   // REQUIRES: keys are unique. Linear, unlike repeated set().
   static Json from_members(Object members);
@@ -91,6 +92,16 @@ class Json {
 
  private:
   std::variant<std::monostate, bool, std::int64_t, double, std::string, Array, Object> value_;
+};
+
+// A member on its way into an object(): taken from there, where a list's elements could only be
+// copied, and with them all that lies below.
+struct Json::Piece {
+  Piece(std::string its_key, Json its_value)
+      : key(std::move(its_key)), value(std::move(its_value)) {}
+
+  mutable std::string key;
+  mutable Json value;
 };
 
 }  // namespace pointsman

@@ -20,6 +20,12 @@ Duration promise_length(const LeaseTerms& terms) {
   return std::chrono::milliseconds(std::llround(std::ceil(length)));
 }
 
+Duration closing_length(Duration fence_bound) {
+  const double fence_ms = std::chrono::duration<double, std::milli>(fence_bound).count();
+  const double eps_ms = std::chrono::duration<double, std::milli>(kEpsilon).count();
+  return std::chrono::milliseconds(std::llround(std::ceil((1 + kRho) * fence_ms + eps_ms)));
+}
+
 std::optional<Lease> grant(const Token& token, Duration lease, std::uint64_t incarnation,
                            Instant now) {
   const bool own = token.incarnation == incarnation || planted(Plant::kTokenOfAnyRun);
@@ -44,8 +50,15 @@ void Promise::assumed(Instant now, const LeaseTerms& terms) {
   made(0, now, terms);
 }
 
-void Promise::superseded(std::uint64_t number) {
-  std::erase_if(owed_, [&](const Owed& owed) { return owed.number < number; });
+void Promise::superseded(std::uint64_t number, Instant silent_by) {
+  Instant cut{0};
+  std::erase_if(owed_, [&](const Owed& owed) {
+    if (owed.number >= number) return false;
+    cut = std::max(cut, owed.end);
+    return true;
+  });
+  const Instant least = std::min(cut, silent_by);
+  if (least > end() && !planted(Plant::kCutLeaseForgotten)) owed_.push_front({number, least});
 }
 
 void Promise::released() { owed_.clear(); }

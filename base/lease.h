@@ -1,9 +1,11 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <deque>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "base/time.h"
 
@@ -13,11 +15,37 @@
 
 namespace pointsman {
 
+// A reign's id: 16 lower-case hex digits; empty: none. Lies where it is, for it is copied and
+// compared with every message. A longer text is nobody's id, and stays unlike every id.
+class ReignId {
+ public:
+  static constexpr std::size_t kLength = 16;
+
+  constexpr ReignId() = default;
+  constexpr ReignId(std::string_view text) {  // NOLINT: an id is written as its text.
+    if (text.size() > kLength) text = "?";
+    for (std::size_t k = 0; k < text.size(); ++k) text_[k] = text[k];
+  }
+  ReignId(const std::string& text) : ReignId(std::string_view(text)) {}     // NOLINT
+  constexpr ReignId(const char* text) : ReignId(std::string_view(text)) {}  // NOLINT
+
+  bool operator==(const ReignId&) const = default;
+  constexpr bool empty() const { return text_[0] == '\0'; }
+  constexpr std::string_view text() const {
+    std::size_t length = 0;
+    while (length < kLength && text_[length] != '\0') ++length;
+    return {text_.data(), length};
+  }
+
+ private:
+  std::array<char, kLength> text_{};
+};
+
 // A reign: who is in power, by number and by a random id. Epochs only grow and are never reused; an
 // equal epoch with another id is somebody else's reign and is refused.
 struct Reign {
   std::uint64_t epoch = 0;  // 0: none yet.
-  std::string id;           // 16 lower-case hex digits.
+  ReignId id;
 
   bool operator==(const Reign&) const = default;
   bool any() const { return epoch != 0; }
@@ -50,6 +78,9 @@ inline constexpr Duration kLoneLeaseMost = 7 * 24h;
 // voter must wait, on its own clock, counted from its receipt of the token it handed back.
 Duration promise_length(const LeaseTerms& terms);
 
+// How long a voter must wait, on its own clock, after a word of the site that its lease is over.
+Duration closing_length(Duration fence_bound);
+
 // What the site in power holds from one voter.
 //
 // The latest vouch replaces the one before: the numbering of vouches within a run of their sender
@@ -77,8 +108,10 @@ class Promise {
   // The voter (re)started at `now` and may have vouched just before with at most `terms`.
   void assumed(Instant now, const LeaseTerms& terms);
 
-  // The site said that it now holds vouch `number`: no earlier one can come to power again.
-  void superseded(std::uint64_t number);
+  // The site said that it now holds vouch `number`: no earlier one can come to power again. Where
+  // that cut a longer lease short, even to one that has ended, the site may still be closing: it is
+  // silent by `silent_by`, and nothing ends before.
+  void superseded(std::uint64_t number, Instant silent_by);
 
   // The site acknowledged its fence in an epoch at least as high: nothing is owed to it any more.
   void released();

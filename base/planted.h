@@ -37,17 +37,19 @@ enum class Plant {
   kTwoReigns,       // Vouches for whoever says that he reigns.
   kStandbyPromiseIgnored,
   kMonitorPromiseIgnored,
-  kFenceUnread,     // A fence is acknowledged before it is read back.
-  kHungFenceOpens,  // Found by simulation once.
-  kRunShutOut,      // Found by simulation once.
-  kTokenOfAnyRun,   // A token counts, whatever run of the agent gave it out.
-  kWidestVolatile,  // A monitor that restarts has forgotten its longest lease.
-  kNewIdOnRetry,    // An order sent again carries another move id.
-  kPeerShutOut,     // Found by simulation once,
-  kReferenceEarly,  // and this,
-  kNeverBack,       // and this.
+  kFenceUnread,        // A fence is acknowledged before it is read back.
+  kHungFenceOpens,     // Found by simulation once.
+  kRunShutOut,         // Found by simulation once.
+  kTokenOfAnyRun,      // A token counts, whatever run of the agent gave it out.
+  kWidestVolatile,     // A monitor that restarts has forgotten its longest lease.
+  kNewIdOnRetry,       // An order sent again carries another move id.
+  kPeerShutOut,        // Found by simulation once,
+  kReferenceEarly,     // and this,
+  kNeverBack,          // and this,
+  kCutLeaseForgotten,  // and this,
+  kOlderMoveGoesOn,    // and this.
 };
-inline constexpr int kPlants = 38;
+inline constexpr int kPlants = 40;
 
 #ifdef PM_PLANTED
 bool planted(Plant plant);

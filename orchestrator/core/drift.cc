@@ -68,7 +68,7 @@ void restore_record(Turn& turn) {
   PublishJob job;
   job.to = turn.s.primary;
   job.reign = turn.s.reign;
-  job.move = fmt::format("{}{}-{}", kRestore, turn.s.reign.id, turn.s.rewrites);
+  job.move = fmt::format("{}{}-{}", kRestore, turn.s.reign.id.text(), turn.s.rewrites);
   job.since = turn.now;
   job.records.resize(turn.s.records.size());
   for (std::size_t k = 0; k < job.records.size(); ++k) {

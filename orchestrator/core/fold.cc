@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/planted.h"
 #include "orchestrator/core/damping.h"
 #include "orchestrator/core/turn.h"
 
@@ -58,6 +59,26 @@ void keep_evidence(Turn& turn, const AgentHeard& heard) {
   if (all.size() > kEvidenceMost) all.pop_front();
 }
 
+// A number that this monitor never issued: a later state of it did, or a person at that site.
+bool above_ours(const Turn& turn, const AgentView& view) {
+  return turn.policy.agents && std::max(view.highest, view.reign.epoch) > turn.s.issued &&
+         !planted(Plant::kOlderMoveGoesOn);
+}
+
+// A monitor that was restored in the midst of a move may have saved so much since, for other
+// services, that its counter tells nothing: a number that it never issued does.
+void note_later_number(Turn& turn, const AgentHeard& heard) {
+  if (!turn.s.move || turn.s.restored || !above_ours(turn, heard.view)) return;
+  if (!heard.view.taken.empty()) return;  // By a person at that site.
+  turn.s.restored = true;
+  turn.s.restored_why = "the agent of " + turn.name(heard.site) + " knows number " +
+                        std::to_string(std::max(heard.view.highest, heard.view.reign.epoch)) +
+                        ", and this monitor issued none above " + std::to_string(turn.s.issued) +
+                        ": it was restored or its state was lost; `pointsman adopt " +
+                        turn.policy.name + " --primary SITE` settles it";
+  turn.tell(NoticeLevel::kUrgent, "restored-state", turn.s.restored_why);
+}
+
 void fold_one(Turn& turn, const AgentHeard& heard) {
   SiteView& view = turn.view(heard.site);
   if (view.agent_heard && heard.asked < view.agent_at) return;  // Overtaken by a later one.
@@ -74,6 +95,7 @@ void fold_one(Turn& turn, const AgentHeard& heard) {
   view.agent = heard.view;
   keep_evidence(turn, heard);
   look_again_at_standby(turn);
+  note_later_number(turn, heard);
   const std::uint64_t known = turn.event.counter;
   if (heard.view.monitor_counter > known && !turn.s.restored) {
     turn.s.restored = true;
@@ -205,6 +227,13 @@ void fold_one(Turn&, const Tick&) {}
 void fold_one(Turn&, const OperatorAsked&) {}
 
 }  // namespace
+
+bool older_move(const Turn& turn) {
+  return turn.s.restored ||
+         std::any_of(turn.s.sites.begin(), turn.s.sites.end(), [&](const SiteView& view) {
+           return view.agent_heard && above_ours(turn, view.agent);
+         });
+}
 
 void fold(Turn& turn) {
   turn.s.promise_end = turn.event.promise_end;

@@ -84,8 +84,16 @@ Duration wake_after(const Turn& turn) {
 }  // namespace
 
 Decision step(const ServicePolicy& policy, ServiceState state, const Event& event, Instant now) {
-  Decision out{std::move(state), false, {}, {}, false, std::nullopt, "", {}, std::nullopt, 0};
-  Turn turn{policy, out.next, out, event, now};
+  Decision decision;
+  decision.next = std::move(state);
+  static_cast<Consequence&>(decision) = step_in_place(policy, decision.next, event, now);
+  return decision;
+}
+
+Consequence step_in_place(const ServicePolicy& policy, ServiceState& state, const Event& event,
+                          Instant now) {
+  Consequence out;
+  Turn turn{policy, state, out, event, now};
   fold(turn);
   if (const auto* asked = std::get_if<OperatorAsked>(&event.what)) obey(turn, *asked);
   for (int rows = 0; rows < kRowsMost && take_one_row(turn); ++rows) {

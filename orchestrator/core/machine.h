@@ -96,7 +96,7 @@ struct OperatorAsked {
 
 // Random ids, drawn by the caller: the core has no chance of its own.
 struct FreshIds {
-  std::string reign;
+  ReignId reign;
   std::string move;
   std::uint32_t jitter = 0;
 };
@@ -163,10 +163,9 @@ struct OperatorAnswer {
   std::string move;
 };
 
-// What one event led to.
-struct Decision {
-  ServiceState next;  // When `save`: save this durably BEFORE starting anything.
-  bool save = false;
+// What one event led to, besides the next state.
+struct Consequence {
+  bool save = false;               // Save the next state durably BEFORE starting anything.
   std::vector<Command> commands;   // Start in this order.
   VouchWish vouch;                 // Stopping is obeyed at once, beginning only after saving.
   bool hurry = false;              // Poll the agents every suspect interval, witnesses probe now.
@@ -177,6 +176,11 @@ struct Decision {
   std::uint64_t counter_least = 0;       // A restored monitor goes on above what agents have seen.
 };
 
+// All of it.
+struct Decision : Consequence {
+  ServiceState next;
+};
+
 // Decides what `event`, arriving at `now`, means for the service in `state`.
 //
 // Never fails: an event that is late, repeated or of an older epoch yields the same state, no
@@ -184,6 +188,10 @@ struct Decision {
 //
 // REQUIRES: `now` is not before the `now` of any earlier call for this service.
 Decision step(const ServicePolicy& policy, ServiceState state, const Event& event, Instant now);
+
+// The same where the state lies, for whoever steps often: `state` becomes the next one.
+Consequence step_in_place(const ServicePolicy& policy, ServiceState& state, const Event& event,
+                          Instant now);
 
 // The state a service begins with: `saved` as it was made durable (none: first run), timers
 // restarted in full, nothing known of the world.

@@ -43,8 +43,27 @@ SendOrder order_of(const Turn& turn, const Move& move, int site, OrderKind kind)
   return order;
 }
 
+bool fenced_by(const Turn& turn, const Move& move) {
+  return turn.s.fence && turn.s.fence->acknowledged && turn.s.fence->site == move.from &&
+         turn.s.fence->reign.epoch >= move.reign.epoch;
+}
+
+// The site that was asserted off is back and reigns by the move that is being undone, and the one
+// that is crowned instead may know of it: only a fence ends that reign.
+void fence_the_undone(Turn& turn, const Move& move) {
+  if (move.kind != MoveKind::kRecrown || !move.void_first.any() || !move.promote_left) return;
+  if (!turn.fresh_agent(move.from) || turn.agent(move.from).role != SiteRole::kPrimary ||
+      turn.agent(move.from).reign != move.void_first) {
+    return;
+  }
+  if (turn.s.fence && turn.s.fence->reign == move.reign) return;
+  begin_fence(turn, move.from);
+  turn.save();
+}
+
 // Whether the other site can no longer come to power by the move that this one undoes.
 bool undone_for_good(Turn& turn, const Move& move) {
+  if (fenced_by(turn, move)) return true;
   if (!move.void_first.any() || turn.agent(move.from).voided == move.void_first) return true;
   const auto& undone = turn.s.last_move;
   if (undone && undone->reign == move.void_first && !undone->promote_left) return true;
@@ -64,7 +83,9 @@ void order_promotion(Turn& turn, Move& move) {
     if (!shown) send(turn, order_of(turn, move, move.to, OrderKind::kAdopt));
     return;
   }
-  if (move.void_first.any() && turn.agent(move.from).voided != move.void_first) {
+  fence_the_undone(turn, move);
+  if (move.void_first.any() && turn.agent(move.from).voided != move.void_first &&
+      !fenced_by(turn, move)) {
     Move voided = move;
     voided.reign = move.void_first;
     voided.id = turn.s.last_move ? turn.s.last_move->id : move.id;
@@ -110,7 +131,7 @@ void order_newcomer(Turn& turn) {
   order.reign = turn.s.reign;
   order.power = turn.s.primary;
   const bool made = turn.s.last_move && turn.s.last_move->reign == turn.s.reign;
-  order.move = made ? turn.s.last_move->id : "newcomer-" + turn.s.reign.id;
+  order.move = made ? turn.s.last_move->id : "newcomer-" + std::string(turn.s.reign.id.text());
   send(turn, std::move(order));
 }
 

@@ -81,8 +81,8 @@ struct AgentView {
   Reign reign;
   std::string power;
   std::uint64_t highest = 0;
-  std::string highest_id;  // Whose number that is; "": not known.
-  Reign prepared;          // none: epoch 0
+  ReignId highest_id;  // Whose number that is; "": not known.
+  Reign prepared;      // none: epoch 0
   std::string prepared_move;
   Reign voided;
   std::uint64_t fenced = 0;

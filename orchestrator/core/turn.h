@@ -14,7 +14,7 @@ namespace pointsman {
 struct Turn {
   const ServicePolicy& policy;
   ServiceState& s;
-  Decision& out;
+  Consequence& out;
   const Event& event;
   Instant now;
 
@@ -51,6 +51,10 @@ struct Turn {
 
 // fold.cc: what the event tells, without any decision.
 void fold(Turn& turn);
+
+// fold.cc: whether the move is one of an older state of this monitor, or a person took a site
+// since.
+bool older_move(const Turn& turn);
 
 // plan.cc: whether the trigger of a row holds, and what taking the row does.
 bool holds(Trigger trigger, Turn& turn);

@@ -143,13 +143,13 @@ void Decider::step_one(Service& service, LoopEvent event, Instant now) {
           book.promise_end(service.policy.name, site);
     }
   });
-  if (parts_.keeps_flight) {
+  if (parts_.keeps_history) {
     service.flight.note(service.policy, input, now, parts_.clock.wall());
   }
   // One step may end a move and begin the next.
   const std::string move_before = service.state.move ? service.state.move->id : "";
-  Decision decision = step(service.policy, std::move(service.state), input, now);
-  const std::optional<Move>& move = decision.next.move;
+  Consequence decision = step_in_place(service.policy, service.state, input, now);
+  const std::optional<Move>& move = service.state.move;
   if (move && move->id != move_before && move->automatic && move->kind == MoveKind::kFailover) {
     breaker_.emplace_back(now, service.policy.name);
   }
@@ -170,11 +170,12 @@ void Decider::set_widest(Service& service, const VouchWish& wish, Instant now) {
   }
 }
 
-void Decider::decide(Service& service, Decision&& decision,
+void Decider::decide(Service& service, Consequence&& decision,
                      std::unique_ptr<std::promise<OperatorAnswer>> answer, Instant now) {
   const std::string& name = service.policy.name;
   service.changed = true;
-  if (parts_.watch) parts_.watch(service.policy, decision);
+  const ServiceState& next = service.state;
+  if (parts_.watch) parts_.watch(service.policy, next, decision);
   const Duration widest = service.widest;
   set_widest(service, decision.vouch, now);
   const bool vouch_changes = decision.vouch != service.vouch;
@@ -190,16 +191,13 @@ void Decider::decide(Service& service, Decision&& decision,
          {"kind", line.kind},
          {"rule", line.rule},
          {"outcome", line.outcome},
-         {"epoch",
-          decision.next.move ? decision.next.move->reign.epoch : decision.next.reign.epoch},
-         {"phase", to_string(decision.next.phase)},
+         {"epoch", next.move ? next.move->reign.epoch : next.reign.epoch},
+         {"phase", to_string(next.phase)},
          {"reason", line.reason}});
   }
   const bool save_now = decision.save || widest != service.widest;
-  service.state = std::move(decision.next);
   service.wake_at = decision.wake_at.value_or(now + kRestMost);
   if (save_now) {
-    decision.next = ServiceState{};
     service.last_ticket = save(service, decision, now);
     service.last_counter = counter_;
   }
@@ -244,13 +242,19 @@ JournalEntry Decider::entry_of(const Service& service, const JournalLine& line, 
   return entry;
 }
 
-std::uint64_t Decider::save(Service& service, const Decision& decision, Instant now) {
-  const WallTime wall = parts_.clock.wall();
+std::uint64_t Decider::save(Service& service, const Consequence& decision, Instant now) {
   SaveBatch batch;
   counter_ = std::max(counter_ + 1, decision.counter_least);
   batch.counter = counter_;
   batch.states.emplace_back(service.policy.name,
-                            encode_state(service.policy, {service.state, service.widest}));
+                            encode_state(service.policy, service.state, service.widest));
+  if (parts_.keeps_history) add_history(batch, service, decision, now);
+  return parts_.saver.save(std::move(batch));
+}
+
+void Decider::add_history(SaveBatch& batch, Service& service, const Consequence& decision,
+                          Instant now) {
+  const WallTime wall = parts_.clock.wall();
   for (const JournalLine& line : decision.journal) {
     batch.journal.push_back(entry_of(service, line, now));
     batch.journal.back().at = wall;
@@ -266,7 +270,6 @@ std::uint64_t Decider::save(Service& service, const Decision& decision, Instant 
                            m.outcome == "running",
                            move_json(service.policy, m, now, wall).dump()});
   }
-  return parts_.saver.save(std::move(batch));
 }
 
 void Decider::start_saved() {

@@ -56,9 +56,11 @@ class Decider {
     Duration breaker_window = 1min;
     std::string actor = {};  // This monitor's name, for the journal.
     std::function<std::uint64_t()> chance = random_u64;
-    bool keeps_flight = true;  // Whether what was seen is kept for the flight recorder.
+    // Whether what only people and the store read is made: journal, moves, the flight recorder.
+    bool keeps_history = true;
     // Called with each decision, before anything of it is saved or started; may be empty.
-    std::function<void(const ServicePolicy&, const Decision&)> watch = {};
+    std::function<void(const ServicePolicy&, const ServiceState& next, const Consequence&)> watch =
+        {};
   };
 
   explicit Decider(Parts parts);
@@ -108,9 +110,10 @@ class Decider {
   };
 
   void step_one(Service& service, LoopEvent event, Instant now);
-  void decide(Service& service, Decision&& decision,
+  void decide(Service& service, Consequence&& decision,
               std::unique_ptr<std::promise<OperatorAnswer>> answer, Instant now);
-  std::uint64_t save(Service& service, const Decision& decision, Instant now);
+  std::uint64_t save(Service& service, const Consequence& decision, Instant now);
+  void add_history(SaveBatch& batch, Service& service, const Consequence& decision, Instant now);
   JournalEntry entry_of(const Service& service, const JournalLine& line, Instant now) const;
   void set_widest(Service& service, const VouchWish& wish, Instant now);
   void start_saved();

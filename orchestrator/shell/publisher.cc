@@ -47,7 +47,7 @@ AuthorityAnswer answer_of(const Result<RecordSet>& live, Duration took) {
 
 std::string format_mark(const Mark& mark) {
   return fmt::format("pointsman service={} epoch={} reign={} site={}", mark.service,
-                     mark.reign.epoch, mark.reign.id, mark.site);
+                     mark.reign.epoch, mark.reign.id.text(), mark.site);
 }
 
 std::optional<Mark> parse_mark(const std::string& text) {

@@ -22,7 +22,7 @@ int site_of(const ServicePolicy& policy, const std::string& name) {
 }
 
 Json reign_json(const Reign& reign) {
-  return Json::object({{"epoch", std::to_string(reign.epoch)}, {"id", reign.id}});
+  return Json::object({{"epoch", std::to_string(reign.epoch)}, {"id", reign.id.text()}});
 }
 
 // What the reading of one state needs: the names and the present.
@@ -249,8 +249,7 @@ Result<void> decode_jobs(const Reading& reading, const Json& json, ServiceState&
 
 }  // namespace
 
-std::string encode_state(const ServicePolicy& policy, const KeptState& kept) {
-  const ServiceState& s = kept.state;
+std::string encode_state(const ServicePolicy& policy, const ServiceState& s, Duration widest) {
   Json json = Json::object({{"version", kVersion},
                             {"phase", to_string(s.phase)},
                             {"reign", reign_json(s.reign)},
@@ -259,7 +258,7 @@ std::string encode_state(const ServicePolicy& policy, const KeptState& kept) {
                             {"issued", std::to_string(s.issued)},
                             {"restored", s.restored},
                             {"restored_why", s.restored_why},
-                            {"widest", kept.widest.count()}});
+                            {"widest", widest.count()}});
   encode_jobs(policy, s, json);
   Json moves = Json::array();
   for (const Instant at : s.automatic_moves) moves.push(at.ns);

@@ -15,7 +15,10 @@ struct KeptState {
   Duration widest{0};
 };
 
-std::string encode_state(const ServicePolicy& policy, const KeptState& kept);
+std::string encode_state(const ServicePolicy& policy, const ServiceState& state, Duration widest);
+inline std::string encode_state(const ServicePolicy& policy, const KeptState& kept) {
+  return encode_state(policy, kept.state, kept.widest);
+}
 
 // kInvalid when it is not what encode_state wrote, or names a site that the policy does not know.
 // Instants later than `now` (a reboot) become `now`.

@@ -136,7 +136,7 @@ bool VouchBook::heard(SiteReply reply, Instant now) {
   const ServiceReport& report = *from.report;
   from.token = report.token;
   if (report.monitor_run == run_ && report.monitor_vouch > 0) {
-    from.promise.superseded(report.monitor_vouch);
+    from.promise.superseded(report.monitor_vouch, now + closing_length(report.fence_bound));
   }
   if (report.fenced > 0 && report.fenced >= from.vouched_epoch &&
       report.fenced >= report.reign.epoch && report.role == Role::kFenced) {

@@ -2,9 +2,10 @@
 
 #include <array>
 #include <cstdint>
-#include <functional>
+#include <deque>
+#include <memory>
 #include <optional>
-#include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "agent/protocol.h"
@@ -17,14 +18,18 @@
 
 namespace pointsman {
 
+class World;
+
 struct CallReply {
   std::vector<ServiceReport> reports;
-  std::optional<OrderReply> order;
+  std::unique_ptr<OrderReply> order;
 };
 
 class Network {
  public:
-  Network(Timeline& line, Dice& dice) : line_(line), dice_(dice) {}
+  Network(World& world, Timeline& line, Dice& dice) : world_(world), line_(line), dice_(dice) {}
+  Network(const Network&) = delete;
+  Network& operator=(const Network&) = delete;
 
   Duration least{1'000'000}, most{20'000'000};
   int loss = 0;           // Per mille of messages.
@@ -51,53 +56,53 @@ class Network {
   struct Call {
     int from = 0;
     int to = 0;
-    Duration within{0};                              // True time.
-    std::function<void(std::uint64_t call)> arrive;  // Runs at the callee; a duplicate is a copy.
-    // Runs at the caller once; nullptr: no answer. It may take what it is given.
-    std::function<void(CallReply* reply)> done;
+    Duration within{0};            // True time.
+    TaskOf<std::uint64_t> arrive;  // Runs at the callee's process; twice when the message doubles.
+    // Runs at the process that called, once; nullptr: no answer. It may take what it is given.
+    TaskOf<CallReply*> done;
   };
-  void call(Call call) {
-    const std::uint64_t id = ++last_;
-    auto arrive = std::move(call.arrive);
-    const auto first = arrival(call.from, call.to);
-    if (first && dice_.chance(10)) {
-      if (const auto again = arrival(call.from, call.to)) {
-        line_.at(*again, [arrive, id]() mutable { arrive(id); });
-      }
-    }
-    open_.emplace(id, Open{call.from, call.to, std::move(call.done)});
-    if (first) line_.at(*first, [arrive = std::move(arrive), id]() mutable { arrive(id); });
-    line_.in(call.within, [this, id] { end(id, nullptr); });
-  }
+  void call(Call call);
 
   // The callee's answer to a call; the first one that arrives in time counts.
-  void answer(std::uint64_t id, CallReply reply) {
-    const auto found = open_.find(id);
-    if (found == open_.end()) return;
-    if (const auto when = arrival(found->second.to, found->second.from)) {
-      line_.at(*when, [this, id, reply = std::move(reply)]() mutable { end(id, &reply); });
-    }
-  }
+  void answer(std::uint64_t id, CallReply reply);
 
  private:
   struct Open {
-    int from;
-    int to;
-    std::function<void(CallReply*)> done;
+    std::uint64_t id = 0;
+    std::uint64_t run = 0;  // Of the caller.
+    Call call;
+    Timeline::Ticket deadline;
+    bool ended = false;
+    int under_way = 0;  // Copies of its message that have not arrived, and itself until it ends.
   };
-  void end(std::uint64_t id, CallReply* reply) {
-    const auto found = open_.find(id);
-    if (found == open_.end()) return;
-    auto done = std::move(found->second.done);
-    open_.erase(found);
-    done(reply);
-  }
+  // One copy of a call's message. Wherever it is dropped, its call knows.
+  class Message {
+   public:
+    explicit Message(Open& open) : open_(&open) { ++open.under_way; }
+    Message(Message&& other) noexcept : open_(std::exchange(other.open_, nullptr)) {}
+    Message(const Message&) = delete;
+    Message& operator=(const Message&) = delete;
+    Message& operator=(Message&&) = delete;
+    ~Message() {
+      if (open_ != nullptr) --open_->under_way;
+    }
+    Open& open() const { return *open_; }
 
+   private:
+    Open* open_;
+  };
+
+  Open& place(Call call);
+  void send(Open& open, Instant when);
+  Open* find(std::uint64_t id);
+  void end(Open& open, CallReply* reply);
+
+  World& world_;
   Timeline& line_;
   Dice& dice_;
   std::array<std::array<int, kEnds>, kEnds> cuts_{};
   std::uint64_t last_ = 0;
-  std::unordered_map<std::uint64_t, Open> open_;
+  std::deque<Open> calls_;  // Those that are over are used again.
 };
 
 }  // namespace pointsman

@@ -180,13 +180,13 @@ void Oracles::forget_in_breaker(int service) {
   if (latest != breaker_.rend()) breaker_.erase(std::next(latest).base());
 }
 
-void Oracles::on_decision(int service, const Decision& decision) {
-  if (world_.onlooker) world_.onlooker(service, decision);
+void Oracles::on_decision(int service, const ServiceState& next, const Consequence& decision) {
+  if (world_.onlooker) world_.onlooker(service, next, decision);
   int rows = 0;
   for (const JournalLine& line : decision.journal) {
     if (line.kind == "decision" && line.outcome == "taken") {
       ++rows;
-      on_row(service, line.rule, decision);
+      on_row(service, line.rule, next);
     }
     if (line.outcome == "refused") ++world_.figures.refusals[line.rule];
     if (line.rule == "begin-failover") ++world_.figures.moves;
@@ -194,7 +194,7 @@ void Oracles::on_decision(int service, const Decision& decision) {
     if (line.rule == "end-move") {
       if (line.outcome == "done") ++world_.figures.done;
       Service& s = of(service);
-      const auto& last = decision.next.last_move;
+      const auto& last = next.last_move;
       if (line.outcome == "voided" && last && last->automatic && !last->fence_left &&
           !s.automatic.empty()) {
         s.automatic.pop_back();
@@ -203,7 +203,7 @@ void Oracles::on_decision(int service, const Decision& decision) {
     }
     if (world_.traces()) {
       world_.note(fmt::format("{} {} {} {} [{}]", world_.policy(service).name, line.rule,
-                              line.outcome, line.reason, to_string(decision.next.phase)));
+                              line.outcome, line.reason, to_string(next.phase)));
     }
   }
   Service& its = of(service);
@@ -214,27 +214,27 @@ void Oracles::on_decision(int service, const Decision& decision) {
   }
   its.vouch = decision.vouch;
   if (rows >= 12) world_.fail("L6", "a circle of phases without an event between");
-  if (decision.next.move) {
+  if (next.move) {
     Service& s = of(service);
-    if (s.kind != decision.next.move->kind) s.kind = decision.next.move->kind;
+    if (s.kind != next.move->kind) s.kind = next.move->kind;
   }
 }
 
-void Oracles::on_row(int service, const std::string& rule, const Decision& decision) {
+void Oracles::on_row(int service, const std::string& rule, const ServiceState& next) {
   ++world_.figures.rows[rule];
   world_.note(fmt::format("row {} {}", world_.policy(service).name, rule));
-  spring(world_, service, decision.next);
-  if (rule == "fail-over") on_failover(service, decision);
+  spring(world_, service, next);
+  if (rule == "fail-over") on_failover(service, next);
 }
 
 // An automatic move begins.
-void Oracles::on_failover(int service, const Decision& decision) {
+void Oracles::on_failover(int service, const ServiceState& next) {
   Service& s = of(service);
   const ServicePolicy& policy = world_.policy(service);
-  const int from = decision.next.move ? decision.next.move->from : 0;
+  const int from = next.move ? next.move->from : 0;
   const auto k = static_cast<std::size_t>(from);
   s.trigger = s.first_fail.at(k);
-  if (policy.mode != Mode::kAuto || decision.next.hold.on) {
+  if (policy.mode != Mode::kAuto || next.hold.on) {
     world_.fail("S19", "an automatic move of a service that is held or watched only");
   }
   const Duration fresh =
@@ -259,7 +259,7 @@ void Oracles::on_failover(int service, const Decision& decision) {
                                    seconds(now() - s.automatic.back())));
   }
   s.automatic.push_back(now());
-  if (decision.next.move) s.automatic_number = decision.next.move->reign.epoch;
+  if (next.move) s.automatic_number = next.move->reign.epoch;
   if (static_cast<int>(s.automatic.size()) > policy.max_moves_per_day) {
     world_.fail("S12", "more automatic moves than a day may have");
   }

@@ -30,9 +30,10 @@ class Oracles {
   // A write leaves the monitor; it may take effect at any time later, or never.
   void on_publish(const Change& change);                           // S6, S8, S17
   void on_dns_write(const RecordSet& live, const Change& change);  // S6, S7, S16
-  void on_decision(int service, const Decision& decision);         // S9 - S13, S19, L6
-  void on_durable(int service, const std::string& state);          // S17
-  void on_order(int service, const SendOrder& order);              // S17
+  void on_decision(int service, const ServiceState& next,
+                   const Consequence& decision);           // S9 - S13, S19, L6
+  void on_durable(int service, const std::string& state);  // S17
+  void on_order(int service, const SendOrder& order);      // S17
   void on_probe(int service, int site, bool pass);
   void on_reference_pass() { reference_pass_at_ = now(); }
   void on_ack(int service);
@@ -43,7 +44,7 @@ class Oracles {
 
  private:
   struct Named {
-    std::string id;
+    ReignId id;
     int power = -1;
   };
   struct Service {
@@ -67,8 +68,8 @@ class Oracles {
 
   Instant now() const;
   Service& of(int service) { return services_.at(static_cast<std::size_t>(service)); }
-  void on_failover(int service, const Decision& decision);
-  void on_row(int service, const std::string& rule, const Decision& decision);
+  void on_failover(int service, const ServiceState& next);
+  void on_row(int service, const std::string& rule, const ServiceState& next);
   void forget_in_breaker(int service);
   void check_losses(int service, int site);
 

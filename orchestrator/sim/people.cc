@@ -75,7 +75,7 @@ void People::rejoin(int service, const ServiceState& state) {
   order.kind = OrderKind::kFollow;
   order.reign = state.reign;
   order.power = state.primary;
-  order.move = made ? state.last_move->id : "newcomer-" + state.reign.id;
+  order.move = made ? state.last_move->id : "newcomer-" + std::string(state.reign.id.text());
   world_.on_host(kMonitorEnd, world_.line.now(),
                  [this, service, order] { world_.monitor.order(service, order); });
 }

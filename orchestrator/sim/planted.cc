@@ -53,6 +53,8 @@ const std::array<PlantedBug, kPlants - 1>& planted_bugs() {
       {Plant::kPeerShutOut, "dead-peer-shuts-out"},
       {Plant::kReferenceEarly, "reference-asked-early"},
       {Plant::kNeverBack, "old-site-never-back"},
+      {Plant::kCutLeaseForgotten, "cut-lease-forgotten"},
+      {Plant::kOlderMoveGoesOn, "older-move-goes-on"},
   }};
   return kBugs;
 }

@@ -79,20 +79,11 @@ void SimMonitor::ExecutorTwin::deliver(int service, const SendOrder& order) {
   call.from = kMonitorEnd;
   call.to = end_of(order.site);
   call.within = monitor_.clock().real(1s);
-  call.arrive = [wire = std::move(wire), site = order.site,
-                 &world = world_](std::uint64_t id) mutable {
-    world.arrive_at(end_of(site), [&world, wire = std::move(wire), site, id] {
-      world.sites.at(static_cast<std::size_t>(site)).on_order(wire, id);
-    });
+  call.arrive = [wire = std::move(wire), site = order.site, &world = world_](std::uint64_t id) {
+    world.sites.at(static_cast<std::size_t>(site)).on_order(wire, id);
   };
-  call.done = [this, service, order, &world = world_,
-               run = world_.hosts[kMonitorEnd].run](CallReply* reply) {
-    if (world.hosts[kMonitorEnd].run != run) return;
-    std::optional<OrderReply> kept;
-    if (reply != nullptr) kept = std::move(reply->order);
-    world.arrive_at(kMonitorEnd, [this, service, order, kept = std::move(kept)] {
-      answered(service, order, kept ? &*kept : nullptr);
-    });
+  call.done = [this, service, order](CallReply* reply) {
+    answered(service, order, reply == nullptr ? nullptr : reply->order.get());
   };
   world_.net.call(std::move(call));
 }

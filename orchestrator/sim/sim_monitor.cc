@@ -23,7 +23,7 @@ const ServiceState* SimMonitor::state(int service) const {
 }
 
 void SimMonitor::start() {
-  book_ = std::make_unique<SharedBook>(fmt::format("{:016x}", world_.dice.next()));
+  book_ = std::make_unique<SharedBook>(fmt::format("{:015x}", world_.dice.next() >> 4));
   saver_ = std::make_unique<SaverTwin>(world_, *this);
   executor_ = std::make_unique<ExecutorTwin>(world_, *this, *book_);
   Decider::Parts parts{clock(), *executor_, *book_, *saver_};
@@ -32,9 +32,10 @@ void SimMonitor::start() {
   parts.breaker_window = world_.setting.breaker_window;
   parts.actor = "monitor";
   parts.chance = [this] { return world_.dice.next(); };
-  parts.keeps_flight = false;
-  parts.watch = [this](const ServicePolicy& policy, const Decision& decision) {
-    world_.oracles.on_decision(world_.index_of(policy.name), decision);
+  parts.keeps_history = false;
+  parts.watch = [this](const ServicePolicy& policy, const ServiceState& next,
+                       const Consequence& decision) {
+    world_.oracles.on_decision(world_.index_of(policy.name), next, decision);
   };
   decider_ = std::make_unique<Decider>(std::move(parts));
   eyes_.clear();
@@ -42,10 +43,10 @@ void SimMonitor::start() {
   reference_pass_ = Instant{0};
   for (int k = 0; k < static_cast<int>(world_.setting.services.size()); ++k) add_service(k);
   decider_->begin();
-  turn_at_ = Instant{0};
+  turn_ = {};
   world_.on_host(kMonitorEnd, world_.line.now(), [this] { turn(std::nullopt); });
   for (std::size_t site = 0; has_agents() && site < kSites; ++site) {
-    pollers_.at(site).open = false;
+    pollers_.at(site) = {};
     queue_poll(site, world_.line.now() + 1ms);
   }
   for (std::size_t k = 0; k < eyes_.size(); ++k) {
@@ -127,18 +128,19 @@ void SimMonitor::turn(std::optional<LoopEvent> event) {
 
 void SimMonitor::queue_turn() {
   const Instant due = std::max(clock().when(decider_->due()), world_.line.now() + 1ms);
-  if (turn_at_ > world_.line.now() && turn_at_ <= due) return;
+  if (turn_at_ == due && world_.line.waits(turn_)) return;
+  world_.line.drop(turn_);
   turn_at_ = due;
-  world_.on_host(kMonitorEnd, due, [this, number = ++turn_] {
-    if (number == turn_) turn(std::nullopt);
-  });
+  turn_ = world_.on_host(kMonitorEnd, due, [this] { turn(std::nullopt); });
 }
 
 // --- The pollers.
 
 void SimMonitor::queue_poll(std::size_t site, Instant when) {
-  world_.on_host(kMonitorEnd, when, [this, site, tick = ++pollers_.at(site).tick] {
-    if (tick == pollers_.at(site).tick && !pollers_.at(site).open) poll(site);
+  Poller& poller = pollers_.at(site);
+  world_.line.drop(poller.due);
+  poller.due = world_.on_host(kMonitorEnd, when, [this, site] {
+    if (!pollers_.at(site).open) poll(site);
   });
 }
 
@@ -161,19 +163,11 @@ void SimMonitor::poll(std::size_t site) {
   call.to = end_of(static_cast<int>(site));
   call.within = clock().real(500ms);
   const std::uint64_t sequence = request.sequence;
-  call.arrive = [this, site, request = std::move(request)](std::uint64_t id) mutable {
-    world_.arrive_at(end_of(static_cast<int>(site)),
-                     [this, site, request = std::move(request), id] {
-                       world_.sites.at(site).on_monitor_poll(request, id);
-                     });
+  call.arrive = [this, site, request = std::move(request)](std::uint64_t id) {
+    world_.sites.at(site).on_monitor_poll(request, id);
   };
-  call.done = [this, site, asked, sequence, run = world_.hosts[kMonitorEnd].run](CallReply* reply) {
-    if (world_.hosts[kMonitorEnd].run != run) return;
-    std::optional<CallReply> kept;
-    if (reply != nullptr) kept = std::move(*reply);
-    world_.arrive_at(kMonitorEnd, [this, site, asked, sequence, kept = std::move(kept)]() mutable {
-      polled(site, asked, sequence, kept ? &*kept : nullptr);
-    });
+  call.done = [this, site, asked, sequence](CallReply* reply) {
+    polled(site, asked, sequence, reply);
   };
   world_.net.call(std::move(call));
 }

@@ -49,9 +49,9 @@ class SimMonitor {
   class SaverTwin;
   class ExecutorTwin;
   struct Poller {
-    std::uint64_t tick = 0;
-    bool open = false;  // A poll is under way.
-    Instant next{0};    // True time.
+    Timeline::Ticket due;  // The next poll.
+    bool open = false;     // A poll is under way.
+    Instant next{0};       // True time.
   };
   struct Eye {  // One probe of one site of one service.
     int service = 0;
@@ -86,8 +86,8 @@ class SimMonitor {
   std::vector<Eye> eyes_;
   bool hurried_ = false;
   Instant reference_pass_{0};
-  std::uint64_t turn_ = 0;
-  Instant turn_at_{0};
+  Timeline::Ticket turn_;  // The next one without an event,
+  Instant turn_at_{0};     // and when.
   bool reference_queued_ = false;
 };
 

@@ -76,11 +76,13 @@ Result<void> SimSite::keep(int service, const GuardRecord& record) {
 }
 
 void SimSite::start() {
-  run_ = fmt::format("{:016x}", world_.dice.next());
+  run_ = fmt::format("{:015x}", world_.dice.next() >> 4);
   sequence_ = 0;
   const std::uint64_t incarnation = world_.dice.next() | 1;
   services_.clear();
   services_.resize(world_.setting.services.size());
+  keeper_woken_ = false;
+  keeper_turn_ = {};
   eyes_.assign(services_.size(), Eye{});
   witness_ = std::make_unique<WitnessTwin>(*this);
   std::vector<DeadmanKeeper::Guarded> guarded;
@@ -126,11 +128,9 @@ void SimSite::start_service(int service, std::uint64_t incarnation) {
   parts.witness = witness_.get();
   services_[k].runner = std::make_unique<ServiceRunner>(std::move(parts));
   services_[k].worker = services_[k].runner->workers().front();
-  services_[k].runner->attach({[this] { queue_keeper(200us); },
-                               [this, k] {
-                                 if (std::exchange(services_[k].woken, true)) return;
-                                 queue_turn(k, 100us);
-                               }});
+  // Heard once whoever rang has ended (follow_up).
+  services_[k].runner->attach(
+      {[this] { keeper_woken_ = true; }, [this, k] { services_[k].woken = true; }});
 }
 
 void SimSite::stop() {
@@ -142,62 +142,83 @@ void SimSite::stop() {
 // --- What its threads do.
 
 void SimSite::queue_turn(std::size_t k, Duration in) {
-  world_.on_host(end(), world_.line.now() + in, [this, k, number = ++services_[k].turn] {
-    if (number == services_[k].turn) turn(k);
-  });
+  Service& service = services_[k];
+  world_.line.drop(service.turn);
+  service.turn = world_.on_host(end(), world_.line.now() + in, [this, k] { turn(k); });
 }
 
 void SimSite::turn(std::size_t k) {
-  services_[k].woken = false;
-  const Duration rest = services_[k].runner->turn();
-  if (!services_[k].woken) queue_turn(k, clock().real(std::max<Duration>(rest, 1ms)));
-  look_at_worker(k);
+  Service& service = services_[k];
+  world_.line.drop(service.turn);
+  service.woken = false;
+  const Duration rest = service.runner->turn();
+  if (!service.woken) queue_turn(k, clock().real(std::max<Duration>(rest, 1ms)));
+  if (!service.busy && service.worker->has_fresh_goal()) begin_round(k);
+  if (keeper_woken_) follow_up(k);
 }
 
-void SimSite::look_at_worker(std::size_t k) {
-  if (!services_[k].busy && services_[k].worker->has_fresh_goal()) begin_round(k);
+// What a message, a driver or a turn has woken runs at once, as threads that wait do, or comes late
+// now and then.
+void SimSite::follow_up(std::size_t k) {
+  const SimHost& host = world_.site_host(site_);
+  if (host.doomed || (!services_[k].woken && !keeper_woken_)) return;
+  const bool late = world_.dice.chance(60);
+  const bool held = world_.line.now() < host.frozen_until;
+  if (services_[k].woken) {
+    if (late || held) {
+      queue_turn(k, world_.dice.between(50us, 4ms));
+    } else {
+      turn(k);
+    }
+  }
+  if (host.doomed || !std::exchange(keeper_woken_, false) || !keeper_) return;
+  if (held || world_.dice.chance(60)) {
+    queue_keeper(world_.dice.between(50us, 4ms));
+  } else {
+    turn_keeper();
+  }
 }
 
 void SimSite::begin_round(std::size_t k) {
-  services_[k].busy = true;
-  ++services_[k].round;
-  services_[k].worker->begin_round();
+  Service& service = services_[k];
+  world_.line.drop(service.round);
+  service.busy = true;
+  service.worker->begin_round();
   Duration takes = world_.dice.between(1ms, 20ms);
   if (slow_verbs > Duration::zero()) takes += world_.dice.between(0s, slow_verbs);
   world_.on_host(end(), world_.line.now() + takes, [this, k] { end_round(k); });
 }
 
 void SimSite::end_round(std::size_t k) {
-  const Duration rest = services_[k].worker->end_round();
-  services_[k].busy = false;
-  if (!services_[k].woken) {
-    services_[k].woken = true;
-    queue_turn(k, 100us);
+  Service& service = services_[k];
+  const Duration rest = service.worker->end_round();
+  service.busy = false;
+  if (service.worker->has_fresh_goal()) {
+    begin_round(k);
+  } else {
+    const Duration jittered = world_.dice.between(rest * 3 / 4, rest * 5 / 4);
+    service.round = world_.on_host(end(), world_.line.now() + clock().real(jittered),
+                                   [this, k] { begin_round(k); });
   }
-  look_at_worker(k);
-  if (services_[k].busy) return;
-  const Duration jittered = world_.dice.between(rest * 3 / 4, rest * 5 / 4);
-  world_.on_host(end(), world_.line.now() + clock().real(jittered),
-                 [this, k, number = services_[k].round] {
-                   if (number == services_[k].round && !services_[k].busy) begin_round(k);
-                 });
+  follow_up(k);
 }
 
 void SimSite::queue_keeper(Duration in) {
   if (!keeper_) return;
-  world_.on_host(end(), world_.line.now() + in, [this, number = ++keeper_turn_] {
-    if (number == keeper_turn_) turn_keeper();
-  });
+  world_.line.drop(keeper_turn_);
+  keeper_turn_ = world_.on_host(end(), world_.line.now() + in, [this] { turn_keeper(); });
 }
 
 void SimSite::turn_keeper() {
   SimHost& host = world_.site_host(site_);
-  const std::uint64_t number = keeper_turn_;
+  world_.line.drop(keeper_turn_);
   const Instant next = keeper_->turn();
   const Duration ahead = std::exchange(host.clock.ahead, Duration{0});
   if (ahead > Duration::zero()) host.frozen_until = world_.line.now() + ahead;
-  if (number != keeper_turn_) return;
   queue_keeper(clock().real(std::max<Duration>(next - clock().now(), 1ms)));
+  for (std::size_t k = 0; k < services_.size(); ++k) {
+    if (services_[k].woken) queue_turn(k, world_.dice.between(50us, 1ms));
+  }
 }
 
 // Our probes of the other site's public address.
@@ -244,22 +265,17 @@ void SimSite::poll_peer() {
   call.from = end();
   call.to = end_of(1 - site_);
   call.within = clock().real(500ms);
-  call.arrive = [this, request = std::move(request)](std::uint64_t id) mutable {
-    world_.arrive_at(end_of(1 - site_), [this, request = std::move(request), id] {
-      world_.sites.at(static_cast<std::size_t>(1 - site_)).on_peer_poll(request, id);
-    });
+  call.arrive = [this, request = std::move(request)](std::uint64_t id) {
+    world_.sites.at(static_cast<std::size_t>(1 - site_)).on_peer_poll(request, id);
   };
-  call.done = [this, began, again, run = world_.site_host(site_).run](CallReply* reply) {
-    if (world_.site_host(site_).run != run) return;
-    std::vector<ServiceReport> reports;
-    if (reply != nullptr) reports = std::move(reply->reports);
-    world_.arrive_at(end(), [this, began, again, reports = std::move(reports)] {
-      for (const ServiceReport& report : reports) {
-        services_[static_cast<std::size_t>(world_.index_of(report.service))].runner->on_peer_reply(
-            report, began);
-      }
-      again();
-    });
+  call.done = [this, began, again](CallReply* reply) {
+    for (std::size_t k = 0; reply != nullptr && k < reply->reports.size(); ++k) {
+      const ServiceReport& report = reply->reports[k];
+      const auto service = static_cast<std::size_t>(world_.index_of(report.service));
+      services_[service].runner->on_peer_reply(report, began);
+      follow_up(service);
+    }
+    again();
   };
   world_.net.call(std::move(call));
 }
@@ -273,6 +289,13 @@ void SimSite::on_monitor_poll(const PollRequest& request, std::uint64_t call) {
     reply.reports.push_back(service.runner->on_monitor_poll(request, poll));
   }
   if (!world_.site_host(site_).doomed) world_.net.answer(call, std::move(reply));
+  follow_up_all(request);
+}
+
+void SimSite::follow_up_all(const PollRequest& request) {
+  for (const ServicePoll& poll : request.services) {
+    follow_up(static_cast<std::size_t>(world_.index_of(poll.service)));
+  }
 }
 
 void SimSite::on_peer_poll(const PollRequest& request, std::uint64_t call) {
@@ -282,20 +305,22 @@ void SimSite::on_peer_poll(const PollRequest& request, std::uint64_t call) {
     reply.reports.push_back(service.runner->on_peer_poll(request, poll));
   }
   if (!world_.site_host(site_).doomed) world_.net.answer(call, std::move(reply));
+  follow_up_all(request);
 }
 
 void SimSite::on_order(const Order& order, std::uint64_t call) {
-  auto& service = services_[static_cast<std::size_t>(world_.index_of(order.service))];
-  OrderReply reply = service.runner->take_order(order);
+  const auto k = static_cast<std::size_t>(world_.index_of(order.service));
+  OrderReply reply = services_[k].runner->take_order(order);
   if (world_.traces()) {
     world_.note(fmt::format("{} {} {} {}: {} {}", order.site, order.service, to_string(order.verb),
                             order.reign.epoch, reply.accepted ? "yes" : "no", reply.reason));
   }
   if (reply.accepted && order.verb == Verb::kFence) {
-    return answer_fence(order, std::move(reply), call, 0);
+    answer_fence(order, std::move(reply), call, 0);
+  } else if (!world_.site_host(site_).doomed) {
+    world_.net.answer(call, {{}, std::make_unique<OrderReply>(std::move(reply))});
   }
-  if (world_.site_host(site_).doomed) return;
-  world_.net.answer(call, {{}, std::move(reply)});
+  follow_up(k);
 }
 
 // The reply to a fence waits a little for its reading back.
@@ -304,12 +329,14 @@ void SimSite::answer_fence(const Order& order, OrderReply reply, std::uint64_t c
   auto& service = services_[static_cast<std::size_t>(world_.index_of(order.service))];
   reply.report = service.runner->report();
   if (reply.report.fenced >= order.reign.epoch || tries * kStep >= kFenceWait) {
-    if (!world_.site_host(site_).doomed) world_.net.answer(call, {{}, std::move(reply)});
+    if (!world_.site_host(site_).doomed) {
+      world_.net.answer(call, {{}, std::make_unique<OrderReply>(std::move(reply))});
+    }
     return;
   }
   world_.on_host(end(), world_.line.now() + kStep,
-                 [this, order, reply = std::move(reply), call, tries] {
-                   answer_fence(order, reply, call, tries + 1);
+                 [this, order, reply = std::move(reply), call, tries]() mutable {
+                   answer_fence(order, std::move(reply), call, tries + 1);
                  });
 }
 

@@ -7,6 +7,7 @@
 #include "agent/deadman_keeper.h"
 #include "agent/service_runner.h"
 #include "orchestrator/sim/sim_host.h"
+#include "orchestrator/sim/timeline.h"
 
 // One site: the real agent (guard, runner, appliers, keeper of the dead-man switch) turned on
 // virtual time, its disk, and its own probes of the other site.
@@ -40,10 +41,10 @@ class SimSite {
   struct Service {
     std::unique_ptr<ServiceRunner> runner;
     DriverWorker* worker = nullptr;
-    std::uint64_t turn = 0;  // Of the latest asked for.
-    std::uint64_t round = 0;
-    bool woken = false;
-    bool busy = false;  // A round is under way.
+    Timeline::Ticket turn;   // The next one,
+    Timeline::Ticket round;  // and the next of the worker.
+    bool woken = false;      // A turn is due now.
+    bool busy = false;       // A round is under way.
   };
   struct Eye {  // On the other site.
     int fails = 0;
@@ -60,7 +61,8 @@ class SimSite {
   void start_service(int service, std::uint64_t incarnation);
   void queue_turn(std::size_t k, Duration in);
   void turn(std::size_t k);
-  void look_at_worker(std::size_t k);
+  void follow_up(std::size_t k);
+  void follow_up_all(const PollRequest& request);
   void begin_round(std::size_t k);
   void end_round(std::size_t k);
   void queue_keeper(Duration in);
@@ -77,7 +79,8 @@ class SimSite {
   std::vector<Instant> fell_at_;  // What was reported outlives the process.
   std::unique_ptr<WitnessTwin> witness_;
   std::unique_ptr<DeadmanKeeper> keeper_;
-  std::uint64_t keeper_turn_ = 0;
+  Timeline::Ticket keeper_turn_;
+  bool keeper_woken_ = false;  // By a bell.
   std::string run_;
   std::uint64_t sequence_ = 0;
 };

@@ -1,8 +1,10 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <cstdint>
-#include <optional>
+#include <memory>
+#include <utility>
 #include <vector>
 
 #include "base/time.h"
@@ -20,65 +22,168 @@ struct Owner {
 
 class Timeline {
  public:
-  struct Due {
-    Owner owner;
-    Task task;
+  // Of one task that waits; what has run, or was dropped, it names no more.
+  struct Ticket {
+    std::uint32_t slot = 0;
+    std::uint64_t number = 0;  // 0: of none.
   };
+
+  Timeline() = default;
+  Timeline(const Timeline&) = delete;
+  Timeline& operator=(const Timeline&) = delete;
 
   const Instant& now() const { return now_; }
 
   // A time that has passed means now.
-  void at(Instant when, Task what) { at(when, Owner{}, std::move(what)); }
-  void in(Duration d, Task what) { at(now_ + d, Owner{}, std::move(what)); }
-  void at(Instant when, Owner owner, Task what) {
-    order_.push_back({std::max(when, now_), ++asked_, place(owner, std::move(what))});
-    std::push_heap(order_.begin(), order_.end(), later);
+  Ticket at(Instant when, Task what) { return at(when, Owner{}, std::move(what)); }
+  Ticket in(Duration d, Task what) { return at(now_ + d, Owner{}, std::move(what)); }
+  Ticket at(Instant when, Owner owner, Task what) {
+    const std::uint32_t index = free_slot();
+    Slot& slot = at_slot(index);
+    slot.owner = owner;
+    slot.task = std::move(what);
+    slot.ticket = ++asked_;
+    push({std::max(when, now_), slot.ticket, index});
+    return {index, slot.ticket};
   }
 
-  // Goes on to the next task that is due before `end`; else time is `end` and there is none.
-  std::optional<Due> turn(Instant end) {
-    if (order_.empty() || order_.front().when >= end) {
+  bool waits(const Ticket& ticket) const {
+    return ticket.number != 0 && at_slot(ticket.slot).ticket == ticket.number;
+  }
+
+  // As if it had never been asked for.
+  void drop(const Ticket& ticket) {
+    if (!waits(ticket)) return;
+    remove(at_slot(ticket.slot).place);
+    release(ticket.slot);
+  }
+
+  // Goes on to the next task that is due before `end` and lets `run` have it, where it lies; else
+  // time is `end`, and false. What `run` returns is when the task shall be looked at again, under
+  // the same ticket; a time that has passed: never.
+  template <typename Run>
+  bool turn(Instant end, Run run) {
+    if (heap_.empty() || heap_.front().when >= end) {
       now_ = std::max(now_, end);
-      return std::nullopt;
+      return false;
     }
-    std::pop_heap(order_.begin(), order_.end(), later);
-    const Place next = order_.back();
-    order_.pop_back();
+    const Place next = heap_.front();
+    remove(0);
     now_ = next.when;
     ++ran_;
-    free_.push_back(next.slot);
-    return std::move(slots_[next.slot]);
+    Slot& slot = at_slot(next.slot);
+    const std::uint64_t ticket = std::exchange(slot.ticket, 0);
+    const Instant again = run(slot.owner, slot.task);
+    if (again > now_) {
+      slot.ticket = ticket;
+      push({again, ++asked_, next.slot});
+    } else {
+      release(next.slot);
+    }
+    return true;
   }
   std::uint64_t ran() const { return ran_; }
 
+  // Drops all that waits.
+  void clear() {
+    heap_.clear();
+    for (auto& block : blocks_) {
+      for (Slot& slot : *block) slot.task = Task();
+    }
+    blocks_.clear();
+    free_.clear();
+  }
+
  private:
-  // The heap moves places, not tasks.
+  static constexpr std::size_t kBlock = 64;
+  static constexpr std::size_t kArity = 4;
+
+  // The heap moves places, not tasks; tasks stay where they are until they have run.
   struct Place {
     Instant when;
-    std::uint64_t number;
-    std::size_t slot;
+    std::uint64_t number = 0;
+    std::uint32_t slot = 0;
   };
-  static bool later(const Place& a, const Place& b) {
-    return a.when != b.when ? a.when > b.when : a.number > b.number;
+  struct Slot {
+    Owner owner;
+    Task task;
+    std::uint64_t ticket = 0;  // 0: it waits for nothing.
+    std::size_t place = 0;     // In the heap.
+  };
+  using Block = std::array<Slot, kBlock>;
+
+  static bool before(const Place& a, const Place& b) {
+    return a.when != b.when ? a.when < b.when : a.number < b.number;
   }
-  std::size_t place(Owner owner, Task what) {
+  Slot& at_slot(std::uint32_t index) { return (*blocks_[index / kBlock])[index % kBlock]; }
+  const Slot& at_slot(std::uint32_t index) const {
+    return (*blocks_[index / kBlock])[index % kBlock];
+  }
+
+  std::uint32_t free_slot() {
     if (free_.empty()) {
-      slots_.push_back({owner, std::move(what)});
-      return slots_.size() - 1;
+      const auto first = static_cast<std::uint32_t>(blocks_.size() * kBlock);
+      blocks_.push_back(std::make_unique<Block>());
+      for (std::uint32_t k = kBlock; k > 0; --k) free_.push_back(first + k - 1);
     }
-    const std::size_t slot = free_.back();
+    const std::uint32_t index = free_.back();
     free_.pop_back();
-    slots_[slot].owner = owner;
-    slots_[slot].task = std::move(what);
-    return slot;
+    return index;
+  }
+  void release(std::uint32_t index) {
+    Slot& slot = at_slot(index);
+    slot.task = Task();
+    slot.ticket = 0;
+    free_.push_back(index);
+  }
+
+  void push(const Place& place) {
+    heap_.push_back(place);
+    rise(heap_.size() - 1, place);
+  }
+
+  void put(std::size_t at, const Place& place) {
+    heap_[at] = place;
+    at_slot(place.slot).place = at;
+  }
+  void rise(std::size_t at, const Place& place) {
+    while (at > 0) {
+      const std::size_t above = (at - 1) / kArity;
+      if (!before(place, heap_[above])) break;
+      put(at, heap_[above]);
+      at = above;
+    }
+    put(at, place);
+  }
+  void sink(std::size_t at, const Place& place) {
+    for (;;) {
+      const std::size_t first = at * kArity + 1;
+      if (first >= heap_.size()) break;
+      const std::size_t end = std::min(first + kArity, heap_.size());
+      std::size_t least = first;
+      for (std::size_t k = first + 1; k < end; ++k) {
+        if (before(heap_[k], heap_[least])) least = k;
+      }
+      if (!before(heap_[least], place)) break;
+      put(at, heap_[least]);
+      at = least;
+    }
+    put(at, place);
+  }
+  void remove(std::size_t at) {
+    const Place last = heap_.back();
+    heap_.pop_back();
+    if (at == heap_.size()) return;
+    const bool up = at > 0 && before(last, heap_[(at - 1) / kArity]);
+    up ? rise(at, last) : sink(at, last);
   }
 
   Instant now_{1'000'000'000'000};
   std::uint64_t asked_ = 0;
   std::uint64_t ran_ = 0;
-  std::vector<Place> order_;
-  std::vector<Due> slots_;
-  std::vector<std::size_t> free_;
+  std::vector<Place> heap_;
+  std::vector<std::unique_ptr<Block>> blocks_;
+  std::vector<std::uint32_t> free_;
 };
 
 }  // namespace pointsman

@@ -121,7 +121,7 @@ class Watcher {
                           with_names(std::move(text), estate_)});
   }
 
-  void decided(int service, const Decision& decision) {
+  void decided(int service, const Consequence& decision) {
     for (const JournalLine& line : decision.journal) {
       tell(service, fmt::format("{} {}: {}", line.rule, line.outcome, line.reason));
     }
@@ -131,7 +131,7 @@ class Watcher {
       const std::string text = fmt::format("order to {}: {}", estate_.sites.at(index(order->site)),
                                            to_string(order->kind));
       // It is repeated until obeyed.
-      if (ordered_.insert(fmt::format("{} {} {}", service, order->reign.id, text)).second) {
+      if (ordered_.insert(fmt::format("{} {} {}", service, order->reign.id.text(), text)).second) {
         tell(service, text);
       }
     }
@@ -249,7 +249,7 @@ Run run_once(const MonitorConfig& config, const Estate& estate, const Question& 
     for (Fault& f : faults_of(blow, estate, begin + blow.at)) faults.push_back(f);
   }
   Watcher watcher(world, estate, begin, run);
-  world.onlooker = [&](int service, const Decision& decision) {
+  world.onlooker = [&](int service, const ServiceState&, const Consequence& decision) {
     watcher.decided(service, decision);
   };
   for (const Fault& f : faults) {

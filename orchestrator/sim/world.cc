@@ -33,7 +33,7 @@ void Figures::add(const Figures& other) {
 World::World(Setting drawn, bool traces)
     : setting(std::move(drawn)),
       dice(setting.seed ^ 0x5bd1e995),
-      net(line, dice),
+      net(*this, line, dice),
       hosts{SimHost(line.now()), SimHost(line.now()), SimHost(line.now())},
       zone(*this),
       oracles(*this, setting.services.size()),
@@ -63,20 +63,23 @@ World::World(Setting drawn, bool traces)
   }
 }
 
-World::~World() = default;
+// What waits refers to what the other members hold.
+World::~World() { line.clear(); }
 
 // --- Hosts and processes.
 
-void World::run(Timeline::Due due) {
-  const int index = due.owner.host;
-  if (index < 0) return due.task();
-  SimHost& host = host_at(index);
-  if (!host.running || host.run != due.owner.run) return;
-  if (line.now() < host.frozen_until) {
-    return line.at(host.frozen_until, due.owner, std::move(due.task));
+// Runs a task of the line, or says when it can run.
+Instant World::run(const Owner& owner, Task& task) {
+  if (owner.host < 0) {
+    task();
+    return Instant{0};
   }
-  due.task();
-  if (host.doomed) crash(index);
+  SimHost& host = host_at(owner.host);
+  if (!host.running || host.run != owner.run) return Instant{0};
+  if (line.now() < host.frozen_until) return host.frozen_until;
+  task();
+  if (host.doomed) crash(owner.host);
+  return Instant{0};
 }
 
 void World::crash(int index) {
@@ -220,10 +223,8 @@ void World::replicate() {
 }
 
 void World::turn_until(Instant end) {
-  while (!failed()) {
-    auto due = line.turn(end);
-    if (!due) return;
-    run(std::move(*due));
+  const auto one = [this](const Owner& owner, Task& task) { return run(owner, task); };
+  while (!failed() && line.turn(end, one)) {
   }
 }
 

@@ -71,15 +71,18 @@ class World {
 
   // --- For its parts.
   // Runs `what` on `host` at `when`: later while its process is frozen, never once it has died.
-  void on_host(int host, Instant when, Task what) {
-    line.at(when, {host, host_at(host).run}, std::move(what));
+  Timeline::Ticket on_host(int host, Instant when, Task what) {
+    return line.at(when, {host, host_at(host).run}, std::move(what));
   }
   // The same, now. Nothing is moved anywhere unless it has to wait.
   template <typename F>
   void arrive_at(int host, F what) {
     SimHost& at = host_at(host);
     if (!at.running) return;
-    if (line.now() < at.frozen_until) return on_host(host, at.frozen_until, std::move(what));
+    if (line.now() < at.frozen_until) {
+      on_host(host, at.frozen_until, std::move(what));
+      return;
+    }
     what();
     if (at.doomed) crash(host);
   }
@@ -102,7 +105,11 @@ class World {
   // Whether a client's write at `site` would be acknowledged now.
   bool takes_writes(int service, int site);
   bool ports_pass(int service, int site);
-  int index_of(const std::string& service) const { return std::atoi(service.c_str() + 1); }
+  int index_of(const std::string& service) const {  // "s12"
+    int index = 0;
+    for (std::size_t k = 1; k < service.size(); ++k) index = index * 10 + (service[k] - '0');
+    return index;
+  }
   SimHost& host_at(int host) { return hosts.at(static_cast<std::size_t>(host)); }
   SimHost& site_host(int site) { return host_at(end_of(site)); }
   const ServicePolicy& policy(int service) const {
@@ -131,11 +138,11 @@ class World {
   People people;
   std::array<Duration, kSites> renewal_freeze{};
   std::vector<Fault> ambushes;  // Armed.
-  std::function<void(int service, const Decision& decision)> onlooker;
+  std::function<void(int service, const ServiceState& next, const Consequence& decision)> onlooker;
   bool healed = false;  // No fault does anything any more.
 
  private:
-  void run(Timeline::Due due);
+  Instant run(const Owner& owner, Task& task);
   void crash(int host);
   void replicate();
   void heal();

@@ -230,7 +230,8 @@ struct World {
     monitor.reports[name] = report;
     monitor.tokens[name] = {report.token, now};
     if (report.monitor_run == monitor.run) {
-      monitor.promises[name].superseded(report.monitor_vouch);
+      monitor.promises[name].superseded(report.monitor_vouch,
+                                        now + closing_length(report.fence_bound));
     }
     Monitor::Disk& disk = monitor.disk;
     disk.next = std::max(disk.next, report.highest);

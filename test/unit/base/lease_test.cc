@@ -31,10 +31,28 @@ TEST_CASE("a promise ends with the last vouch that may be held") {
   promise.made(1, Instant{} + 1s, {24h, 500ms});
   promise.made(2, Instant{} + 2s, {3s, 500ms});
   CHECK_EQ(promise.end(), Instant{} + 1s + promise_length({24h, 500ms}));
-  promise.superseded(2);
+  promise.superseded(2, Instant{} + 3s);
   CHECK_EQ(promise.end(), Instant{} + 2s + promise_length({3s, 500ms}));
   promise.released();
   CHECK_EQ(promise.end(), Instant{0});
+}
+
+TEST_CASE("a lease that a shorter one cut is closed before its promise ends") {
+  Promise promise;
+  promise.made(1, Instant{} + 1s, {24h, 5s});
+  // By a token that is old: the lease it gives has ended when it arrives.
+  promise.made(2, Instant{} + 1s, {1s, 5s});
+  const Instant told = Instant{} + 60s;
+  promise.superseded(2, told + closing_length(5s));
+  CHECK_EQ(promise.end(), told + closing_length(5s));
+  promise.superseded(2, told + 1s + closing_length(5s));
+  CHECK_EQ(promise.end(), told + closing_length(5s));
+  // Never longer than what was owed.
+  Promise brief;
+  brief.made(1, Instant{} + 2s, {2s, 500ms});
+  brief.made(2, Instant{} + 1s, {1s, 500ms});
+  brief.superseded(2, told);
+  CHECK_EQ(brief.end(), Instant{} + 2s + promise_length({2s, 500ms}));
 }
 
 TEST_CASE("a promise stays bounded and never gets shorter by it") {
