@@ -136,6 +136,7 @@ AliyunApi::AliyunApi(ApiSettings settings, AliyunKeys keys, std::string version,
 ApiRequest AliyunApi::request_of(const AliyunRequest& request) const {
   ApiRequest out;
   out.method = "POST";
+  out.title = request.action;
   out.target = "/?" + canonical_query(request.parameters);
   if (request.parameters.empty()) out.target = "/";
   out.headers = {{"host", host_}, {"x-acs-action", request.action}, {"x-acs-version", version_}};

@@ -197,8 +197,24 @@ ApiCaller::Attempt ApiCaller::judge(const ApiRequest& request, const HttpAnswer&
                              fmt::format("HTTP {} with {}", status, kind_of(answer))));
 }
 
+void ApiCaller::note_call(const ApiRequest& request, const Result<HttpAnswer>& answer,
+                          Instant began) const {
+  const std::string what =
+      request.title.empty() ? request.method + ' ' + request.target : request.title;
+  log(LogLevel::kDebug, "provider-call",
+      {{"provider", settings_.provider},
+       {"call", masking_.line(what)},
+       {"writes", request.writes},
+       {"of_move", request.of_move},
+       {"outcome",
+        answer.ok() ? std::to_string(answer->status) : std::string(to_string(answer.error().code))},
+       {"took_ms", whole_ms(now() - began)}});
+}
+
 ApiCaller::Attempt ApiCaller::attempt(const ApiRequest& request, Instant deadline) {
-  auto answer = client_.exchange(http_of(request), std::min(settings_.timeout, deadline - now()));
+  const Instant began = now();
+  auto answer = client_.exchange(http_of(request), std::min(settings_.timeout, deadline - began));
+  note_call(request, answer, began);
   if (answer.ok()) {
     note_time(*answer);
     return judge(request, *answer);

@@ -40,6 +40,7 @@ ApiSettings read_api_settings(SettingsReader& reader, const ProviderSettings& se
 struct ApiRequest {
   std::string method = "GET";
   std::string target{};  // "/zones?name=example.test", encoded; follows the endpoint.
+  std::string title{};   // For the log, where method and target do not say what it is.
   HttpHeaders headers{};
   std::string body{};
   std::string content_type = "application/json";  // Sent when there is a body.
@@ -121,6 +122,7 @@ class ApiCaller {
  private:
   struct Attempt;
   Attempt attempt(const ApiRequest& request, Instant deadline);
+  void note_call(const ApiRequest& request, const Result<HttpAnswer>& answer, Instant began) const;
   Attempt judge(const ApiRequest& request, const HttpAnswer& answer);
   Attempt lost(const ApiRequest& request, Error failed) const;
   HttpRequest http_of(const ApiRequest& request) const;

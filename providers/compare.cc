@@ -111,6 +111,10 @@ Result<Todo> compare(const RecordSet& live, const Change& change) {
   }
   for (const std::string& mark : marks_of(live.mark)) {
     if (mark == change.mark || holds(change.expected_marks, mark)) continue;
+    if (change.judge_mark) {
+      RETURN_IF_ERROR(change.judge_mark(live.mark));
+      break;
+    }
     return Error{
         ErrorCode::kConflict,
         mark.empty()

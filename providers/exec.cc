@@ -130,13 +130,21 @@ Error ExecProvider::broken(Intent intent, std::string_view why) const {
 }
 
 Result<Json> ExecProvider::ask(Json request, Intent intent, Instant deadline) const {
-  const Duration within = std::min(settings_.timeout, deadline - system_clock().now());
+  const Instant began = system_clock().now();
+  const Duration within = std::min(settings_.timeout, deadline - began);
   Json credentials = Json::object();
   for (const auto& [key, value] : settings_.credentials) credentials.set(key, value);
   request.set("within_ms", whole_ms(within));
   request.set("credentials", std::move(credentials));
   const auto ran =
       run_process(settings_.argv, request.dump() + '\n', within, {kOutputMost, Leftovers::kKilled});
+  log(LogLevel::kDebug, "provider-call",
+      {{"provider", settings_.provider},
+       {"call", request.string_or("verb")},
+       {"writes", intent == Intent::kWrite},
+       {"of_move", is_of_move()},
+       {"outcome", ran.ok() ? std::to_string(ran->exit_code) : to_string(ran.error().code)},
+       {"took_ms", whole_ms(system_clock().now() - began)}});
   if (ran.ok()) return judge(*ran, intent);
   const ErrorCode code = ran.error().code;
   // It could not be started: mended by an operator, not by asking otherwise.

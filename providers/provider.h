@@ -1,6 +1,7 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -47,6 +48,9 @@ struct Change {
   std::vector<std::string> expected;  // Values that may stand there now besides `desired`.
   std::vector<std::string>
       expected_marks;  // Marks that may stand there now besides `mark`; "" = none.
+  // Where RecordSet::mark holds another: success lets it be overwritten, an error is what replace()
+  // fails with. Called in replace() and render(), more than once. Unset: no other may stand there.
+  std::function<Result<void>(const std::string& mark)> judge_mark{};
 };
 
 // What this provider can promise. A service that asks for more is refused at start.
@@ -78,8 +82,10 @@ class Provider {
   // Makes `change.desired` the whole content of its record set and `change.mark` its mark; no other
   // set changes. If the live set already equals it, succeeds and writes nothing. If it holds a
   // value found in neither `expected` nor `desired`, or a mark found in neither `expected_marks`
-  // nor equal to `mark`, fails with kConflict and writes nothing: someone else was here. An empty
-  // `desired` is kInvalid: no provider ever empties a set.
+  // nor equal to `mark`, which judge_mark() does not let pass either, fails with kConflict (or the
+  // judge's error) and writes nothing: someone else was here. An empty `desired` is kInvalid: no
+  // provider ever empties a set. Where nothing is amiss the set is read once, written once, and
+  // read back.
   //
   // A provider without compare_and_set may lack the place or the right to keep a mark: then the
   // move succeeds all the same, an older mark of ours is removed where it can be, and preflight()

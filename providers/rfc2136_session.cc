@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "base/log.h"
 #include "providers/rfc2136_update.h"
 
 namespace pointsman {
@@ -13,6 +14,13 @@ namespace {
 
 constexpr std::uint16_t kFudgeMost = 300;  // Of queries, and of an UPDATE at the worst.
 constexpr std::int64_t kSkewJitter_s = 2;  // Two readings in whole seconds, and the way between.
+
+std::string call_text(const DnsMessage& request) {
+  if (request.question.empty()) return "?";
+  const DnsRecord& what = request.question.front();
+  return fmt::format("{} {} {}", request.opcode == kDnsUpdate ? "UPDATE" : "QUERY",
+                     what.name.text(), dns_type_text(what.type));
+}
 
 }  // namespace
 
@@ -39,7 +47,14 @@ Result<Rfc2136Session::Reply> Rfc2136Session::exchange(const DnsMessage& request
   if (!wire.ok()) return wire.error();
   until = std::min({until, deadline_, system_clock().now() + settings_.timeout});
   const SignedMessage sent = tsig_sign(settings_.key, *wire, {wall_s(), fudge});
+  const Instant began = system_clock().now();
   const auto answer = dns_exchange(server_, sent.bytes, transport, until);
+  log(LogLevel::kDebug, "provider-call",
+      {{"provider", settings_.provider},
+       {"call", call_text(request)},
+       {"writes", request.opcode == kDnsUpdate},
+       {"outcome", answer.ok() ? "answered" : to_string(answer.error().code)},
+       {"took_ms", whole_ms(system_clock().now() - began)}});
   if (!answer.ok()) return error(answer.error().code, answer.error().message);
   const auto checked = tsig_check(settings_.key, sent.mac, *answer, wall_s());
   if (!checked.ok()) return error(ErrorCode::kTimeout, checked.error().message);

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <set>
 
 #include <fmt/format.h>
 
@@ -146,6 +147,7 @@ class WebhookProvider : public ReadWriteProvider {
 
   WebhookSettings settings_;
   ApiCaller caller_;
+  std::set<std::string> negotiated_;  // Names; asked for again after a restart.
   // Of the call under way: what fetch() found, and what adapt() made of the change.
   Pair found_;
   Pair wanted_;
@@ -162,6 +164,7 @@ Result<ApiAnswer> WebhookProvider::ask(ApiRequest request, Instant deadline) {
 }
 
 Result<void> WebhookProvider::negotiate(const RecordKey& key, Instant deadline) {
+  negotiated_.erase(key.name);
   const auto answer = ask({.target = "/"}, deadline);
   if (!answer.ok()) return answer.error();
   std::string type;
@@ -183,6 +186,7 @@ Result<void> WebhookProvider::negotiate(const RecordKey& key, Instant deadline) 
   if (!excluded.empty() && any_matches(excluded, key.name)) {
     return error(ErrorCode::kRefused, key.name + " is excluded by its domain filter");
   }
+  negotiated_.insert(key.name);
   return {};
 }
 
@@ -239,7 +243,8 @@ Json WebhookProvider::endpoint_like(Json base, const RecordKey& key, std::int64_
 }
 
 Result<Change> WebhookProvider::adapt(const RecordSet&, Change change, Instant deadline) {
-  RETURN_IF_ERROR(negotiate(change.key, deadline));
+  // As external-dns does it, once; each pre-flight asks anew.
+  if (negotiated_.count(change.key.name) == 0) RETURN_IF_ERROR(negotiate(change.key, deadline));
   const std::int64_t ttl = change.ttl.count();
   wanted_ = {endpoint_like(found_.value, change.key, ttl), Json()};
   Json targets = Json::array();
@@ -338,6 +343,7 @@ Result<std::string> WebhookProvider::preflight(const RecordKey& key, Duration wi
   // As it stands: what the provider would not keep of it is told.
   const std::string mark = live->mark.empty() ? "pointsman" : live->mark;
   const Change same{lower_key(check_key(key).value()), live->values, live->ttl, mark, {}, {}};
+  RETURN_IF_ERROR(negotiate(same.key, deadline));
   const auto adapted = adapt(*live, same, deadline);
   if (!adapted.ok()) return adapted.error();
   return fmt::format(

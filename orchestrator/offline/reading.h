@@ -15,7 +15,11 @@ namespace pointsman {
 struct MonitorReading {
   MonitorConfig config;
   std::vector<std::string> warnings;
-  std::map<std::string, std::string> record_owners;  // "name type" -> service.
+  struct RecordOwner {
+    std::string service;
+    RecordSettings record;
+  };
+  std::vector<RecordOwner> record_owners{};
   std::vector<std::string> notice_names;
   bool with_credentials = true;
   const std::vector<ConfigError>* errors = nullptr;  // All so far.

@@ -115,23 +115,23 @@ void read_values(ConfigTable& table, const ServiceSettings& service, RecordSetti
   }
 }
 
-// Two services, or two entries, that write one record set would undo each other's work.
+// Two services, or two entries, that write one record set would undo each other's work. One service
+// may have a name at several providers: a zone that is hosted twice.
 void claim(ConfigTable& table, const RecordSettings& record, const std::string& service,
            MonitorReading& reading) {
   if (record.name.empty()) return;
-  for (const auto& [other, owner] : reading.record_owners) {
-    const auto space = other.find(' ');
-    if (other.substr(0, space) != record.name) continue;
-    const std::string type = other.substr(space + 1);
-    if (type == record.type) {
-      table.complain("name", "each record in one place only",
+  for (const auto& [owner, other] : reading.record_owners) {
+    if (other.name != record.name) continue;
+    if (other.type == record.type) {
+      if (owner == service && other.provider != record.provider) continue;
+      table.complain("name", "each record once at a provider, and of one service only",
                      fmt::format("service \"{}\" has this record already", owner));
-    } else if (type == "CNAME" || record.type == "CNAME") {
+    } else if (other.type == "CNAME" || record.type == "CNAME") {
       table.complain("type", "no other type beside a CNAME",
-                     fmt::format("service \"{}\" has this name with type {}", owner, type));
+                     fmt::format("service \"{}\" has this name with type {}", owner, other.type));
     }
   }
-  reading.record_owners.emplace(record.name + " " + record.type, service);
+  reading.record_owners.push_back({service, record});
 }
 
 // Those of the provider are its own matter: it knows for which records no server can be asked.

@@ -132,13 +132,13 @@ Result<void> Publisher::may_overwrite(const std::string& text, const Reign& reig
   return {};
 }
 
-Result<Change> Publisher::change_for(int site, const Reign& reign, Duration within) {
-  const auto live = provider_.read_for_move(key_, within);
-  if (!live.ok()) return live.error();
-  const auto marks = marks_of(live->mark);
-  if (!live->mark.empty()) {
-    for (const std::string& each : marks) RETURN_IF_ERROR(may_overwrite(each, reign));
-  }
+Result<void> Publisher::judge_marks(const std::string& live, const Reign& reign) const {
+  if (live.empty()) return {};
+  for (const std::string& each : marks_of(live)) RETURN_IF_ERROR(may_overwrite(each, reign));
+  return {};
+}
+
+Change Publisher::change_for(int site, const Reign& reign) const {
   Change change;
   change.key = key_;
   change.desired = values_of(site);
@@ -147,8 +147,7 @@ Result<Change> Publisher::change_for(int site, const Reign& reign, Duration with
   for (const auto& values : values_) {
     change.expected.insert(change.expected.end(), values.begin(), values.end());
   }
-  change.expected_marks = marks;
-  if (planted(Plant::kHumanOverwritten)) change.expected = live->values;
+  change.judge_mark = [this, reign](const std::string& live) { return judge_marks(live, reign); };
   return change;
 }
 
@@ -164,29 +163,28 @@ PublishAnswered Publisher::publish(const PublishRecord& order, Duration within) 
   answered.record = order.record;
   answered.move = order.move;
   if (std::exchange(sought_for_, order.move) != order.move) seek_authorities();
-  const auto change = change_for(order.site, order.reign, within / 2);
-  Error failure;
-  if (!change.ok()) {
-    failure = change.error();
-  } else if (const auto replaced = replace(*change, within / 2); replaced.ok()) {
-    answered.accepted = true;
-    answered.values = joined(change->desired);
-    answered.detail = fmt::format("{} {} is {} by the provider's own account", key_.name, key_.type,
-                                  joined(change->desired));
-    return answered;
-  } else {
-    failure = replaced.error();
+  Change change = change_for(order.site, order.reign);
+  if (planted(Plant::kHumanOverwritten)) {
+    if (const auto live = provider_.read_for_move(key_, within); live.ok())
+      change.expected = live->values;
   }
-  answered.for_good = failure.code == ErrorCode::kConflict || failure.code == ErrorCode::kRefused ||
-                      failure.code == ErrorCode::kInvalid;
-  answered.detail = failure.message;
+  const auto replaced = replace(change, within);
+  if (replaced.ok()) {
+    answered.accepted = true;
+    answered.values = joined(change.desired);
+    answered.detail = fmt::format("{} {} is {} by the provider's own account", key_.name, key_.type,
+                                  joined(change.desired));
+    return answered;
+  }
+  const ErrorCode code = replaced.error().code;
+  answered.for_good =
+      code == ErrorCode::kConflict || code == ErrorCode::kRefused || code == ErrorCode::kInvalid;
+  answered.detail = replaced.error().message;
   return answered;
 }
 
 Result<std::vector<std::string>> Publisher::render(int site, const Reign& reign, Duration within) {
-  const auto change = change_for(site, reign, within / 2);
-  if (!change.ok()) return change.error();
-  return provider_.render(*change, within / 2);
+  return provider_.render(change_for(site, reign), within);
 }
 
 void Publisher::seek_authorities() {

@@ -74,9 +74,10 @@ class Publisher {
 
  private:
   int site_of(const std::vector<std::string>& values) const;
-  // Whether a mark that stands there lets `reign` write.
+  // Whether one mark, or all that stand there, let `reign` write.
   Result<void> may_overwrite(const std::string& text, const Reign& reign) const;
-  Result<Change> change_for(int site, const Reign& reign, Duration within);
+  Result<void> judge_marks(const std::string& live, const Reign& reign) const;
+  Change change_for(int site, const Reign& reign) const;
   Result<void> replace(const Change& change, Duration within);
   void seek_authorities();
   // The servers to ask on behalf of `order`; none, and why in `answered`, when there are none.

@@ -125,8 +125,15 @@ bool SimZone::agrees(int service, int site) const {
   return true;
 }
 
-Result<void> StagedProvider::replace(const Change& change, Duration) {
+Result<void> StagedProvider::replace(const Change& asked, Duration) {
   SimZone& zone = world_.zone;
+  // What it was shown when it asked is judged, and is the prerequisite of the write.
+  if (!staged.ok()) return staged.error();
+  Change change = asked;
+  const auto todo = compare(*staged, change);
+  if (!todo.ok()) return todo.error();
+  change.expected_marks = marks_of(staged->mark);
+  change.judge_mark = nullptr;
   world_.oracles.on_publish(change);
   if (zone.down || !world_.net.passes(kMonitorEnd, kDnsEnd)) {
     return {ErrorCode::kUnavailable, "the provider does not answer"};

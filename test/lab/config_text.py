@@ -29,26 +29,43 @@ def agent_toml(site, settings):
     return "\n".join(parts) + "\n"
 
 
-def monitor_toml(monitor, provider, service, sites):
-    """Tables of section [monitor], the provider `corp`, [[service]] and its sites."""
+RECORD = {"provider": "corp", "zone": "example.test", "name": "api.example.test", "type": "A"}
+
+
+def record_toml(record):
+    text = _toml({key: value for key, value in record.items() if key != "values"})
+    if "values" in record:
+        text += "\n[service.record.values]\n" + _toml(record["values"])
+    return text
+
+
+def monitor_toml(monitor, provider, service, sites, more=None, records=()):
+    """Tables of section [monitor], the provider `corp`, [[service]] and its sites.
+
+    `more` are further providers, NAME: table; `records` all records, else the one at `corp`.
+    """
     own = {key: value for key, value in service.items() if not isinstance(value, dict)}
-    record = {"provider": "corp", "zone": "example.test", "name": "api.example.test", "type": "A"}
     parts = ["[monitor]", _toml(monitor["monitor"])]
     if monitor.get("web"):
         parts += ["[web]", _toml(monitor["web"])]
     parts += ["[tls]", _toml(monitor["tls"])]
     parts += ["[provider.corp]", _toml({"type": "rfc2136"} | provider)]
+    for name, table in (more or {}).items():
+        parts += [f"[provider.{name}]", _toml(table)]
     parts += ["[[service]]", _toml(own)]
-    parts += ["[[service.record]]", _toml(record)]
+    for record in records or [RECORD]:
+        parts += ["[[service.record]]", record_toml(record)]
     parts += ["[[service.probe]]", _toml(service["probe"])]
     for site in sites:
         parts += ["[[service.site]]", _toml(site)]
     return "\n".join(parts) + "\n"
 
 
-def credentials_toml(bind, tokens=None):
+def credentials_toml(bind, tokens=None, more=None):
     text = "[corp]\n" + _toml({"key": bind.key, "algorithm": "hmac-sha256",
                                "secret": bind.secret}) + "\n"
+    for name, table in (more or {}).items():
+        text += f"[{name}]\n" + _toml(table) + "\n"
     if tokens:
         text += "[web.tokens]\n" + _toml(tokens) + "\n"
     return text

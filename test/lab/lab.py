@@ -99,6 +99,8 @@ class Lab:
         self.places = {}
         self.service = {}  # Further or other keys of [[service]], for a scenario.
         self.web, self.tokens = {}, {}  # Section [web] and its tokens.
+        self.providers, self.credentials = {}, {}  # Beside `corp`: NAME: table.
+        self.records = []  # All records; none: one at `corp`.
 
     def __enter__(self):
         try:
@@ -191,9 +193,10 @@ class Lab:
         if daemon:
             self.start_daemon()
 
-    def start_daemon(self, dry_run=False):
+    def start_daemon(self, dry_run=False, debug=False):
         argv = [self.binaries / "pointsmand", "--config", self.monitor.folder / "pointsman.toml"]
-        self.daemon = self.monitor.spawn("pointsmand", argv + (["--dry-run"] if dry_run else []))
+        argv += [word for word, wanted in (("--dry-run", dry_run), ("--debug", debug)) if wanted]
+        self.daemon = self.monitor.spawn("pointsmand", argv)
 
     def cli(self, *words, check=True, within=30.0):
         """`pointsman` with --json at the daemon's control socket: (exit code, answer)."""

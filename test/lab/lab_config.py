@@ -38,8 +38,9 @@ def write_agent(lab, site, peer, certs):
 
 def write_monitor(lab, certs):
     folder = lab.monitor.folder
-    credentials = config_text.secret_file(folder / "credentials.toml",
-                                          config_text.credentials_toml(lab.bind, lab.tokens))
+    credentials = config_text.secret_file(
+        folder / "credentials.toml",
+        config_text.credentials_toml(lab.bind, lab.tokens, lab.credentials))
     monitor = {
         "monitor": {"name": "monitor", "state_dir": str(folder / "state"),
                     "credentials": credentials, "control": str(folder / "control.sock"),
@@ -49,10 +50,11 @@ def write_monitor(lab, certs):
     service = {"name": "im-api",
                "probe": {"type": "http", "url": "http://{address}:8080/health",
                          "host": "api.example.test", "expect_status": [200]}}
-    sites = [{"name": site.name, "address": site.address,
+    sites = [{"name": site.name, "address": site.address, "address6": lab_net.ADDRESS6[site.name],
               "agent": f"https://{site.address}:7443"} for site in lab.sites.values()]
     (folder / "pointsman.toml").write_text(config_text.monitor_toml(
-        monitor, {"server": f"{lab.bind.address}:{lab.bind.port}"}, service | lab.service, sites))
+        monitor, {"server": f"{lab.bind.address}:{lab.bind.port}"}, service | lab.service, sites,
+        lab.providers, lab.records))
 
 
 def write_all(lab):

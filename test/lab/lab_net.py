@@ -20,6 +20,7 @@ ADDRESS = {
     "monitor": "203.0.113.5",
     "client": "203.0.113.99",
 }
+ADDRESS6 = {"site-a": "2001:db8:a::10", "site-b": "2001:db8:b::20"}  # In records alone.
 PREFIX = "pmsites"
 
 

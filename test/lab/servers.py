@@ -329,11 +329,15 @@ class Bind:
         self.place, self.address, self.port = place, address, port
         self.secret = base64.b64encode(os.urandom(32)).decode()
         self.key = "pointsman-key"
+        self.names = ["api"]  # Within example.test; each with the first address.
         self.process = None
 
     def write(self, first_address, ttl=60):
         folder = self.place.folder / "bind"
         folder.mkdir(exist_ok=True)
+        grants = "\n".join(f"    grant {self.key} name {name}.example.test. A AAAA CNAME TXT;\n"
+                           f"    grant {self.key} name _pointsman.{name}.example.test. TXT;"
+                           for name in self.names)
         (folder / "named.conf").write_text(f"""
 key "{self.key}" {{ algorithm hmac-sha256; secret "{self.secret}"; }};
 options {{
@@ -345,8 +349,7 @@ controls {{ }};
 zone "example.test" {{
   type primary; file "example.test.zone";
   update-policy {{
-    grant {self.key} name api.example.test. A AAAA CNAME TXT;
-    grant {self.key} name _pointsman.api.example.test. TXT;
+{grants}
   }};
 }};
 """)
@@ -354,8 +357,7 @@ zone "example.test" {{
 @ IN SOA ns1 admin 1 3600 600 86400 60
 @ IN NS ns1
 ns1 IN A {self.address}
-api {ttl} IN A {first_address}
-""")
+""" + "".join(f"{name} {ttl} IN A {first_address}\n" for name in self.names))
         # A copy: AppArmor confines the program at its own path to the distribution's folders.
         shutil.copy("/usr/sbin/named", folder / "named")
 
