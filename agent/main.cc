@@ -11,6 +11,7 @@
 #include "agent/program.h"
 #include "agent/take_command.h"
 #include "agent/witness_probes.h"
+#include "base/core_dumps.h"
 #include "base/descriptor_limit.h"
 #include "base/http.h"
 #include "base/log.h"
@@ -148,6 +149,7 @@ int run(const Arguments& arguments) {
 }  // namespace pointsman
 
 int main(int argc, char** argv) {
+  pointsman::forbid_core_dumps();
   const auto arguments = pointsman::read_arguments(argc, argv);
   if (!arguments.good) {
     std::fputs(pointsman::kUsage, stderr);

@@ -7,6 +7,7 @@
 #include <system_error>
 
 #include "base/clock.h"
+#include "base/core_dumps.h"
 #include "base/descriptor_limit.h"
 #include "base/http.h"
 #include "base/log.h"
@@ -88,6 +89,7 @@ int run(MonitorConfig config, bool dry_run, const sigset_t& signals) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  forbid_core_dumps();
   const Arguments arguments = read_arguments(argc, argv);
   if (arguments.version) {
     std::printf("pointsmand %s\n", PM_VERSION);

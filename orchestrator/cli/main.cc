@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "base/core_dumps.h"
 #include "base/http.h"
 #include "orchestrator/cli/run.h"
 
@@ -37,6 +38,7 @@ bool colours(bool terminal) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  pointsman::forbid_core_dumps();
   std::signal(SIGPIPE, SIG_IGN);
   pointsman::http_global_init();
   pointsman::Terminal terminal{std::cout, std::cerr, std::cin};

@@ -87,7 +87,7 @@ class Estate:
 
     def _add_webhook(self, name, kind):
         account = self.accounts[kind] = Program(self.lab, "webhook", name, A)
-        self._record("web", name, account)
+        self._record("edge", name, account)
 
     def _add_exec(self, name, kind):
         account = self.accounts[kind] = Program(self.lab, "exec", name, A, self.own_token)
@@ -112,9 +112,9 @@ class Estate:
         if "slb" in provider:
             add["slb"] = self.accounts["aliyun"].settings() | {"type": "aliyun-slb"}
             self.lab.credentials["slb"] = access
-        if "web" in provider:
-            add["web"] = self.accounts["webhook"].settings()
-            self.lab.credentials["web"] = {"token": self.web_token}
+        if "edge" in provider:
+            add["edge"] = self.accounts["webhook"].settings()
+            self.lab.credentials["edge"] = {"token": self.web_token}
         if "own" in provider:
             add["own"] = self.accounts["exec"].settings()
             self.lab.credentials["own"] = {"token": self.own_token}

@@ -17,3 +17,7 @@ endforeach()
 foreach(name cloudflare cloudflare-proxied aliyun aliyun-slb webhook exec knot powerdns)
   pm_provider(${name} long)
 endforeach()
+
+add_test(NAME lab-canary COMMAND ${PM_PYTHON} ${CMAKE_CURRENT_LIST_DIR}/canary_test.py
+                                 --bin ${CMAKE_RUNTIME_OUTPUT_DIRECTORY})
+set_tests_properties(lab-canary PROPERTIES LABELS lab TIMEOUT 300 RUN_SERIAL TRUE)
