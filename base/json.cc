@@ -18,7 +18,10 @@ namespace {
 // then says why.
 class Builder {
  public:
-  explicit Builder(int depth_most) : depth_most_(depth_most) {}
+  using Keep = std::function<bool(const Json&)>;
+  // With `keep`, as Json::parse_list().
+  explicit Builder(int depth_most, const Keep* keep = nullptr)
+      : depth_most_(depth_most), keep_(keep) {}
 
   // RapidJSON's names. NOLINTBEGIN(readability-identifier-naming)
   bool Null() { return add(Json()); }
@@ -50,7 +53,10 @@ class Builder {
     open_.back().keys.emplace_back(text, size);
     return well_formed({text, size});
   }
-  bool StartObject() { return open(); }
+  bool StartObject() {
+    if (keep_ != nullptr && open_.empty()) complaint_ = "an object where a list is wanted";
+    return complaint_.empty() && open();
+  }
   bool StartArray() { return open(); }
   bool EndObject(unsigned /*count*/) {
     // Sorted once per object: comparing each key with all others would let a hostile text of 1 MiB
@@ -108,15 +114,24 @@ class Builder {
     return true;
   }
   bool add(Json value) {
+    if (keep_ != nullptr && ++values_ > kValuesMost) {
+      complaint_ = fmt::format("an element of more than {} values", kValuesMost);
+      return false;
+    }
+    if (keep_ != nullptr && open_.size() <= 1) values_ = 0;
     if (open_.empty()) {
       root_ = std::move(value);
-    } else {
+    } else if (keep_ == nullptr || open_.size() > 1 || (*keep_)(value)) {
       open_.back().values.push_back(std::move(value));
     }
     return true;
   }
 
+  static constexpr int kValuesMost = 10'000;
+
   const int depth_most_;
+  const Keep* const keep_;
+  int values_ = 0;  // Of the element of the list that is being read.
   std::vector<Level> open_;
   Json root_;
   std::string complaint_;
@@ -193,6 +208,29 @@ void write_value(const Json& value, std::string& out) {
   }
 }
 
+Result<Json> read_text(std::string_view text, const JsonLimits& limits, Builder& builder) {
+  if (text.size() > limits.bytes) {
+    return bad_text(limits.bytes, fmt::format("longer than {} bytes", limits.bytes));
+  }
+  // RapidJSON's stream takes a NUL for the end of the text.
+  const std::size_t nul = text.find('\0');
+  if (nul != std::string_view::npos) return bad_text(nul, "a NUL byte");
+
+  constexpr unsigned kStrict = rapidjson::kParseIterativeFlag |
+                               rapidjson::kParseNumbersAsStringsFlag |
+                               rapidjson::kParseValidateEncodingFlag;
+  rapidjson::MemoryStream stream(text.data() == nullptr ? "" : text.data(), text.size());
+  rapidjson::Reader reader;
+  const rapidjson::ParseResult parsed = reader.Parse<kStrict>(stream, builder);
+  if (!parsed) {
+    const std::string what = parsed.Code() == rapidjson::kParseErrorTermination
+                                 ? builder.complaint()
+                                 : rapidjson::GetParseError_En(parsed.Code());
+    return bad_text(parsed.Offset(), what);
+  }
+  return std::move(builder.root());
+}
+
 Error missing(std::string_view key, std::string_view kind) {
   return {ErrorCode::kInvalid, fmt::format("JSON member \"{}\" is missing or no {}", key, kind)};
 }
@@ -222,27 +260,16 @@ Json Json::from_members(Object members) {
 }
 
 Result<Json> Json::parse(std::string_view text, JsonLimits limits) {
-  if (text.size() > limits.bytes) {
-    return bad_text(limits.bytes, fmt::format("longer than {} bytes", limits.bytes));
-  }
-  // RapidJSON's stream takes a NUL for the end of the text.
-  const std::size_t nul = text.find('\0');
-  if (nul != std::string_view::npos) return bad_text(nul, "a NUL byte");
-
-  constexpr unsigned kStrict = rapidjson::kParseIterativeFlag |
-                               rapidjson::kParseNumbersAsStringsFlag |
-                               rapidjson::kParseValidateEncodingFlag;
-  rapidjson::MemoryStream stream(text.data() == nullptr ? "" : text.data(), text.size());
-  rapidjson::Reader reader;
   Builder builder(limits.depth);
-  const rapidjson::ParseResult parsed = reader.Parse<kStrict>(stream, builder);
-  if (!parsed) {
-    const std::string what = parsed.Code() == rapidjson::kParseErrorTermination
-                                 ? builder.complaint()
-                                 : rapidjson::GetParseError_En(parsed.Code());
-    return bad_text(parsed.Offset(), what);
-  }
-  return std::move(builder.root());
+  return read_text(text, limits, builder);
+}
+
+Result<Json> Json::parse_list(std::string_view text, JsonLimits limits,
+                              const std::function<bool(const Json&)>& keep) {
+  Builder builder(limits.depth, &keep);
+  auto list = read_text(text, limits, builder);
+  if (list.ok() && !list->is_array() && !list->is_null()) return bad_text(0, "no list");
+  return list;
 }
 
 std::string Json::dump() const {

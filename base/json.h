@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <initializer_list>
 #include <string>
 #include <string_view>
@@ -47,6 +48,13 @@ class Json {
 
   // kInvalid names the byte offset and what is wrong.
   static Result<Json> parse(std::string_view text, JsonLimits limits = {});
+
+  // Of a text that is a list, however long: the elements for which `keep` is true, in order; the
+  // others are gone once it was asked, so that a long list costs no more than its text. kInvalid as
+  // parse(), and for a text that is neither a list nor null, or an element of more than 10,000
+  // values.
+  static Result<Json> parse_list(std::string_view text, JsonLimits limits,
+                                 const std::function<bool(const Json&)>& keep);
 
   // Compact, on one line; control characters escaped. NaN and infinities become null.
   std::string dump() const;

@@ -22,26 +22,11 @@ class Queue {
     {
       const std::lock_guard lock(mutex_);
       if (closed_) return false;
-      if (items_.size() - first_ >= most_) {
+      if (items_.size() >= most_) {
         ++dropped_;
         return false;
       }
       items_.push_back(std::move(item));
-    }
-    ready_.notify_one();
-    return true;
-  }
-
-  // The same, but `item` comes before all that was given to push() and waits; as many may.
-  bool push_first(T item) {
-    {
-      const std::lock_guard lock(mutex_);
-      if (closed_) return false;
-      if (first_ >= most_) {
-        ++dropped_;
-        return false;
-      }
-      items_.insert(items_.begin() + static_cast<std::ptrdiff_t>(first_++), std::move(item));
     }
     ready_.notify_one();
     return true;
@@ -54,7 +39,6 @@ class Queue {
     if (items_.empty()) return std::nullopt;
     std::optional<T> item(std::move(items_.front()));
     items_.pop_front();
-    if (first_ > 0) --first_;
     return item;
   }
 
@@ -84,7 +68,6 @@ class Queue {
   mutable std::mutex mutex_;
   std::condition_variable ready_;
   std::deque<T> items_;
-  std::size_t first_ = 0;  // How many at the front came by push_first().
   std::uint64_t dropped_ = 0;
   bool closed_ = false;
 };

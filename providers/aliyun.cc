@@ -18,10 +18,6 @@ constexpr Duration kConfirmWithin = 3s;
 constexpr Duration kConfirmFirstPause = 20ms;
 constexpr int kMarkTriesMost = 3;
 constexpr Duration kMarkWithin = 2s;  // Nobody waits longer with a move that is done.
-constexpr int kMendsMost = 10;
-constexpr Duration kMendWithin = 1s;
-constexpr Duration kFirstMendPause = 5s;
-constexpr Duration kMendPauseMost = 10min;
 // Taken for the floor when a TTL is refused and the zone does not tell: the highest that any
 // edition is said to have.
 constexpr std::chrono::seconds kFloorUntold = std::chrono::minutes(10);
@@ -41,10 +37,6 @@ bool are_marks(const std::vector<AliyunStep>& steps) {
 
 bool writes_mark(const AliyunStep& step, const std::string& mark) {
   return step.act == AliyunAct::kRemark && read_remark(step.record.remark).mark == mark;
-}
-
-bool holds(const std::vector<std::string>& texts, const std::string& text) {
-  return std::find(texts.begin(), texts.end(), text) != texts.end();
 }
 
 std::string steps_text(const std::vector<AliyunStep>& steps) {
@@ -73,7 +65,7 @@ std::chrono::seconds AliyunProvider::floor_of(const std::string& zone) const {
 ProviderLimits AliyunProvider::limits() const {
   ProviderLimits out;
   for (const auto& [zone, floor] : floors_) out.ttl_min = std::max(out.ttl_min, floor);
-  return out;
+  return with_times(out, settings_.api.timeout, 1, 4);
 }
 
 Result<AliyunLive> AliyunProvider::fetch(const RecordKey& key, Instant deadline, bool of_move) {
@@ -108,18 +100,14 @@ Result<AliyunLive> AliyunProvider::fetch(const RecordKey& key, Instant deadline,
 }
 
 Result<RecordSet> AliyunProvider::read(const RecordKey& key, Duration within) {
-  const Instant deadline = api_.caller().now() + within;
-  auto live = fetch(key, deadline, false);
+  auto live = fetch(key, api_.caller().now() + within, false);
   if (!live.ok()) return live.error();
-  mend_mark(*live, deadline);
-  if (is_stale(*live)) live->set.mark.clear();
   return std::move(live->set);
 }
 
 Result<RecordSet> AliyunProvider::read_for_move(const RecordKey& key, Duration within) {
   auto live = fetch(key, api_.caller().now() + within, true);
   if (!live.ok()) return live.error();
-  if (is_stale(*live)) live->set.mark.clear();
   return std::move(live->set);
 }
 
@@ -127,14 +115,10 @@ Result<AliyunProvider::Steps> AliyunProvider::left(const Change& change, Instant
                                                    bool of_move) {
   const auto live = fetch(change.key, deadline, of_move);
   if (!live.ok()) return live.error();
-  Change possible = change;
-  // Whoever read it was told that there is none.
-  if (is_stale(*live) && holds(change.expected_marks, "")) {
-    possible.expected_marks.push_back(live->set.mark);
-  }
-  const auto todo = compare(live->set, possible);
+  const auto todo = compare(live->set, change);
   // It repeats what stands there, which the far side chose.
   if (!todo.ok()) return api_.caller().error(todo.error().code, todo.error().message);
+  Change possible = change;
   possible.ttl = std::max(change.ttl, floor_of(change.key.zone));
   auto steps = plan_aliyun(*live, possible);
   if (!steps.ok()) return api_.caller().error(steps.error().code, steps.error().message);
@@ -143,11 +127,6 @@ Result<AliyunProvider::Steps> AliyunProvider::left(const Change& change, Instant
   });
   if (!marks && live->set.mark != change.mark) {
     mark_problem_ = "the remark of the first record has no room for it";
-  }
-  found_marks_.clear();
-  for (const AliyunRecord& record : live->records) {
-    const std::string mark = read_remark(record.remark).mark;
-    if (!mark.empty() && mark != change.mark) found_marks_.push_back(mark);
   }
   return steps;
 }
@@ -208,48 +187,6 @@ void AliyunProvider::send_mark(const AliyunStep& step, const Change& change, Ins
     // The same remark twice does no harm, so nothing is read between.
     if (code != ErrorCode::kTimeout && code != ErrorCode::kUnavailable) break;
     if (!api_.may_go_on(round, until)) break;
-  }
-  if (!found_marks_.empty()) stale_[lowered(to_text(change.key))] = {found_marks_, change};
-}
-
-AliyunProvider::StaleMark* AliyunProvider::stale_mark(const AliyunLive& live) {
-  const auto found = stale_.find(lowered(to_text(live.set.key)));
-  if (found == stale_.end()) return nullptr;
-  StaleMark& stale = found->second;
-  const bool older = std::any_of(live.records.begin(), live.records.end(), [&](const auto& record) {
-    return holds(stale.older, read_remark(record.remark).mark);
-  });
-  const bool known = holds(stale.older, live.set.mark) || live.set.mark == stale.change.mark;
-  if (older && known) return &stale;
-  stale_.erase(found);
-  return nullptr;
-}
-
-bool AliyunProvider::is_stale(const AliyunLive& live) {
-  const StaleMark* stale = stale_mark(live);
-  return stale != nullptr && live.set.mark != stale->change.mark;
-}
-
-void AliyunProvider::mend_mark(const AliyunLive& live, Instant deadline) {
-  StaleMark* stale = stale_mark(live);
-  const Instant now = api_.caller().now();
-  if (stale == nullptr || stale->tries == kMendsMost || now < stale->next) return;
-  const Duration pause = std::min<Duration>(kFirstMendPause * (1 << stale->tries), kMendPauseMost);
-  stale->next = now + pause + pause * static_cast<int>(outside_.random() % 100) / 200;
-  ++stale->tries;
-  const Instant until = now + std::min<Duration>((deadline - now) / 2, kMendWithin);
-  // What somebody else has put there since is not ours to mark.
-  const bool ours = live.set.values == stale->change.desired;
-  const std::string mark = ours ? stale->change.mark : "";
-  for (const AliyunStep& step : plan_aliyun_mark(live, mark)) {
-    AliyunRequest request = request_of(step, stale->change);
-    request.of_move = false;
-    const auto done = api_.call(request, until);
-    if (!done.ok()) {
-      mark_problem_ = done.error().message;
-      return;
-    }
-    if (writes_mark(step, stale->change.mark)) mark_problem_.clear();
   }
 }
 

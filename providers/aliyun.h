@@ -11,16 +11,15 @@
 
 // Aliyun DNS (alidns 2015-01-09).
 //
-//   options      endpoint     "https://alidns.aliyuncs.com"
-//                timeout      "5s": the longest wait for one answer
-//                ca_file      PEM, instead of the system's authorities
+//   options      those of every HTTP provider (providers/api_call.h), and
 //                authorities  "192.0.2.53:53, ...": servers to ask after a change
 //   credentials  access_key_id, access_key_secret, security_token (of STS)
 //
 // Aliyun has neither record sets nor compare-and-swap: a change is a write for each record, read
 // before and after. The mark is a remark, written by a call of its own once the values are right;
-// when that fails the change has succeeded all the same. The older mark that then stays is no word
-// on what stands there: it is read as none, and later readings try to write the right one.
+// when that fails the change has succeeded all the same. The older mark that then stays is one
+// until the next change, and says nothing on what stands there: nobody may conclude from it
+// (provider.h).
 
 namespace pointsman {
 
@@ -49,14 +48,6 @@ class AliyunProvider : public Provider {
     std::string edition;
     std::vector<std::string> servers;  // Names.
   };
-  // A mark that could not be written over older ones. A restart forgets it.
-  struct StaleMark {
-    std::vector<std::string> older;
-    Change change;  // Whose mark should stand there.
-    int tries = 0;  // By readings.
-    Instant next{};
-  };
-
   Result<AliyunLive> fetch(const RecordKey& key, Instant deadline, bool of_move);
   // What is left to do for `change`, whose ttl is raised to the zone's floor.
   Result<Steps> left(const Change& change, Instant deadline, bool of_move);
@@ -69,12 +60,6 @@ class AliyunProvider : public Provider {
   Result<void> send(const Steps& steps, const Change& change, Instant deadline);
   // Tries again what may pass, within a part of what is left until `deadline`.
   void send_mark(const AliyunStep& step, const Change& change, Instant deadline);
-  // What send_mark() left behind in `live`, or nullptr when all its marks are sound.
-  StaleMark* stale_mark(const AliyunLive& live);
-  // Whether the mark of the set is older than its values.
-  bool is_stale(const AliyunLive& live);
-  // Tries, now and then, to put the marks right.
-  void mend_mark(const AliyunLive& live, Instant deadline);
   // Reads until what send() was to do is done: what is left then.
   Result<Steps> confirm(const Change& change, bool values, Instant deadline);
   // After a failed call: whether another round may help. Waits when it should.
@@ -88,8 +73,6 @@ class AliyunProvider : public Provider {
   const ApiOutside outside_;
   AliyunApi api_;
   std::map<std::string, std::chrono::seconds> floors_;  // Of zones; learnt anew after a restart.
-  std::map<std::string, StaleMark> stale_;              // By key.
-  std::vector<std::string> found_marks_;  // Of ours, other than the one wanted, by left().
   std::string mark_problem_;  // Why the last mark could not be written, for preflight().
 };
 

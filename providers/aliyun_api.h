@@ -39,7 +39,8 @@ struct AliyunKeys {
   std::string token;  // Of STS; "" with keys that last.
 };
 
-// Credentials access_key_id, access_key_secret and security_token.
+inline const SettingsReader::Keys kAliyunCredentials = {"access_key_id", "access_key_secret",
+                                                        "security_token"};
 AliyunKeys read_aliyun_keys(SettingsReader& reader);
 
 // One caller at a time; not thread-safe.

@@ -120,8 +120,7 @@ Result<std::string> AliyunProvider::preflight(const RecordKey& key, Duration wit
     out += fmt::format("; the remark of {} leaves too little room for a mark", to_text(first));
   }
   if (!mark_problem_.empty()) out += "; the last mark was not written: " + mark_problem_;
-  const std::string skew = api_.caller().skew_text();
-  return skew.empty() ? out : out + "; " + skew;
+  return out + api_.caller().time_text();
 }
 
 void add_authorities(std::vector<std::string>& servers, const std::string& name,
@@ -164,19 +163,11 @@ Result<std::vector<std::string>> AliyunProvider::authorities(const RecordKey& ke
 Result<std::unique_ptr<Provider>> make_aliyun(const ProviderSettings& settings,
                                               const Clock& clock) {
   SettingsReader reader(settings);
-  reader.only({"type", "endpoint", "timeout", "ca_file", "authorities"},
-              {"access_key_id", "access_key_secret", "security_token"});
   AliyunSettings out;
-  out.api = read_api_settings(reader, settings, "https://alidns.aliyuncs.com");
+  out.api = read_api_settings(reader, settings,
+                              {"https://alidns.aliyuncs.com", {"authorities"}, kAliyunCredentials});
   out.keys = read_aliyun_keys(reader);
-  for (const std::string& text : split_list(reader.option("authorities"))) {
-    const auto endpoint = parse_endpoint(text);
-    if (!endpoint.ok()) {
-      reader.complain_option("authorities", "addresses with ports: \"192.0.2.53:53\"");
-      break;
-    }
-    out.authorities.push_back(endpoint->text());
-  }
+  out.authorities = reader.authorities();
   RETURN_IF_ERROR(reader.finish());
   return std::unique_ptr<Provider>(
       std::make_unique<AliyunProvider>(std::move(out), ApiOutside::real(clock)));

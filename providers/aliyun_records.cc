@@ -288,11 +288,4 @@ Result<std::vector<AliyunStep>> plan_aliyun(const AliyunLive& live, const Change
   return steps;
 }
 
-std::vector<AliyunStep> plan_aliyun_mark(const AliyunLive& live, const std::string& mark) {
-  const auto bearer = std::find_if(live.records.begin(), live.records.end(),
-                                   [](const AliyunRecord& record) { return record.enabled; });
-  if (bearer == live.records.end()) return {};
-  return plan_remarks(*bearer, mark, live.records, {});
-}
-
 }  // namespace pointsman

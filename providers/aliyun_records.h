@@ -63,8 +63,6 @@ struct AliyunStep {
 //
 // REQUIRES: compare(live.set, change) found no conflict.
 Result<std::vector<AliyunStep>> plan_aliyun(const AliyunLive& live, const Change& change);
-// The remarks alone, whatever the values are.
-std::vector<AliyunStep> plan_aliyun_mark(const AliyunLive& live, const std::string& mark);
 
 // "record 9999985 (192.0.2.1, line telecom)", for messages.
 std::string to_text(const AliyunRecord& record);

@@ -188,11 +188,9 @@ Result<std::string> AliyunSlbProvider::preflight(const RecordKey& key, Duration 
   AliyunRequest trial = set_of({{kNoServer, 0, "ecs", ""}}, key);
   const auto right = api_.try_right(trial, "", deadline);
   if (!right.ok()) return right.error();
-  std::string out = fmt::format(
-      "{} in {}: {} of {} servers receive users: {}; {}; {}; no mark is kept", key.name, key.zone,
-      live->set.values.size(), live->backends.size(), to_text(live->set.values), checks, *right);
-  const std::string skew = api_.caller().skew_text();
-  return skew.empty() ? out : out + "; " + skew;
+  return fmt::format("{} in {}: {} of {} servers receive users: {}; {}; {}; no mark is kept{}",
+                     key.name, key.zone, live->set.values.size(), live->backends.size(),
+                     to_text(live->set.values), checks, *right, api_.caller().time_text());
 }
 
 Result<std::vector<std::string>> AliyunSlbProvider::authorities(const RecordKey& key, Duration) {
@@ -203,10 +201,9 @@ Result<std::vector<std::string>> AliyunSlbProvider::authorities(const RecordKey&
 Result<std::unique_ptr<Provider>> make_aliyun_slb(const ProviderSettings& settings,
                                                   const Clock& clock) {
   SettingsReader reader(settings);
-  reader.only({"type", "endpoint", "timeout", "ca_file", "health"},
-              {"access_key_id", "access_key_secret", "security_token"});
   AliyunSlbSettings out;
-  out.api = read_api_settings(reader, settings, "https://slb.aliyuncs.com");
+  out.api = read_api_settings(reader, settings,
+                              {"https://slb.aliyuncs.com", {"health"}, kAliyunCredentials});
   out.keys = read_aliyun_keys(reader);
   const std::string health = reader.option("health", "refuse");
   if (health != "refuse" && health != "ignore") {

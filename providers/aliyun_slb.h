@@ -15,9 +15,7 @@
 //                name    the load balancer's id
 //                type    "SLB"
 //                values  ids of servers in its default group; they receive users, all others not
-//   options      endpoint  "https://slb.aliyuncs.com"
-//                timeout   "5s": the longest wait for one answer
-//                ca_file   PEM, instead of the system's authorities
+//   options      those of every HTTP provider (providers/api_call.h), and
 //                health    "refuse" (default): no move to a site all of whose servers fail the load
 //                          balancer's own checks; "ignore": its checks are not asked
 //   credentials  access_key_id, access_key_secret, security_token (of STS)
@@ -37,7 +35,7 @@ class AliyunSlbProvider : public Provider {
  public:
   AliyunSlbProvider(AliyunSlbSettings settings, ApiOutside outside);
 
-  ProviderLimits limits() const override { return {}; }
+  ProviderLimits limits() const override { return with_times({}, settings_.api.timeout, 1, 4); }
   Result<RecordSet> read(const RecordKey& key, Duration within) override;
   Result<RecordSet> read_for_move(const RecordKey& key, Duration within) override;
   Result<void> replace(const Change& change, Duration within) override;

@@ -17,7 +17,9 @@ namespace {
 constexpr int kTriesMost = 4;
 constexpr Duration kFirstPause = 200ms;
 constexpr Duration kSkewTold = 2s;
-constexpr std::size_t kDetailMost = 300;  // Of what the far side says, in a message.
+constexpr int kDepthMost = 32;                   // Of JSON.
+constexpr std::size_t kBadAnswerMost = 1 << 20;  // More of it would tell nothing.
+constexpr std::size_t kDetailMost = 300;         // Of what the far side says, in a message.
 
 bool is_loopback(const std::string& host) {
   return host == "localhost" || host == "::1" || (is_ipv4(host) && host.starts_with("127."));
@@ -39,6 +41,15 @@ std::string kind_of(const HttpAnswer& answer) {
   if (answer.body.empty()) return "an empty body";
   const std::string type = answer.header("content-type");
   return type.empty() ? "no JSON" : fmt::format("{}, which is not the JSON asked for", type);
+}
+
+Result<Json> read_body(const ApiRequest& request, const HttpAnswer& answer) {
+  if (answer.body.empty()) return Json();
+  const bool well = answer.status >= 200 && answer.status < 300;
+  const JsonLimits limits{
+      well ? request.answer_most : std::min(request.answer_most, kBadAnswerMost), kDepthMost};
+  if (well && request.keep) return Json::parse_list(answer.body, limits, request.keep);
+  return Json::parse(answer.body, limits);
 }
 
 ErrorCode code_of(int status) {
@@ -64,17 +75,20 @@ ApiOutside ApiOutside::real(const Clock& clock) {
 }
 
 ApiSettings read_api_settings(SettingsReader& reader, const ProviderSettings& settings,
-                              std::string_view endpoint) {
+                              const ApiOwn& own) {
+  SettingsReader::Keys all = {"type", "endpoint", "timeout", "ca_file"};
+  all.insert(all.end(), own.options.begin(), own.options.end());
+  reader.only(all, own.credentials);
   ApiSettings out;
   out.provider = settings.name;
-  out.endpoint = reader.option("endpoint", endpoint);
+  out.endpoint = reader.option("endpoint", own.endpoint);
   if (!is_fit(out.endpoint)) {
     reader.complain_option("endpoint",
                            "an https URL without query, or http to this host itself "
                            "(\"http://127.0.0.1:8888\")");
   }
   while (out.endpoint.ends_with('/')) out.endpoint.pop_back();
-  out.timeout = reader.duration("timeout", out.timeout, 100ms, 60s);
+  out.timeout = reader.timeout();
   out.ca_file = reader.option("ca_file");
   return out;
 }
@@ -142,6 +156,12 @@ std::string ApiCaller::skew_text() const {
                      *server_ahead_ > Duration(0) ? "behind" : "ahead of");
 }
 
+std::string ApiCaller::time_text() const {
+  const std::string skew = skew_text();
+  return fmt::format("; it answered in {} ms{}{}", whole_ms(latency_), skew.empty() ? "" : "; ",
+                     skew);
+}
+
 // No answer that can be read: only a write may have left something behind.
 ApiCaller::Attempt ApiCaller::lost(const ApiRequest& request, Error failed) const {
   Attempt out;
@@ -163,7 +183,7 @@ ApiCaller::Attempt ApiCaller::judge(const ApiRequest& request, const HttpAnswer&
     return out;
   }
   const bool empty = answer.body.empty();
-  auto json = empty ? Result<Json>(Json()) : Json::parse(answer.body, {request.answer_most, 32});
+  auto json = read_body(request, answer);
   const bool readable = json.ok() && (!empty || (request.may_be_empty && status < 300));
   ApiAnswer told{status, answer.headers, readable ? std::move(*json) : Json()};
   const bool throttled = status == 429 || (readable && hooks_.throttled && hooks_.throttled(told));
@@ -193,8 +213,8 @@ ApiCaller::Attempt ApiCaller::judge(const ApiRequest& request, const HttpAnswer&
     out.failure = status_error(status, kind_of(answer));
     return out;
   }
-  return lost(request, error(ErrorCode::kUnavailable,
-                             fmt::format("HTTP {} with {}", status, kind_of(answer))));
+  const std::string why = request.keep && !json.ok() ? json.error().message : kind_of(answer);
+  return lost(request, error(ErrorCode::kUnavailable, fmt::format("HTTP {} with {}", status, why)));
 }
 
 void ApiCaller::note_call(const ApiRequest& request, const Result<HttpAnswer>& answer,

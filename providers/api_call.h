@@ -26,16 +26,28 @@ namespace pointsman {
 struct ApiSettings {
   std::string provider;                // Its name in the configuration, for messages.
   std::string endpoint;                // "https://api.example.net/v4", without a slash at the end.
-  Duration timeout = 5s;               // The longest wait for one answer.
+  Duration timeout = 2s;               // The longest wait for one answer.
   std::string ca_file{};               // PEM; empty: the system's store.
   std::vector<std::string> secrets{};  // Masked wherever they appear in text that we make.
   CallLimit limit{};
 };
 
-// Reads the options `endpoint` (https; http only to this host itself, since whoever listens on the
-// way would read the credentials), `timeout` and `ca_file`, and complains of them.
+// What every HTTP provider is told:
+//
+//   options      endpoint  https, or http to this host itself, since whoever listens on the way
+//   would
+//                          read the credentials
+//                timeout   "2s": the longest wait for one answer
+//                ca_file   PEM, instead of the system's authorities
+//
+// and what is the type's own. Complains of whatever is wrong or unknown.
+struct ApiOwn {
+  std::string_view endpoint;  // Where none is configured.
+  SettingsReader::Keys options{};
+  SettingsReader::Keys credentials{};
+};
 ApiSettings read_api_settings(SettingsReader& reader, const ProviderSettings& settings,
-                              std::string_view endpoint);
+                              const ApiOwn& own);
 
 struct ApiRequest {
   std::string method = "GET";
@@ -52,8 +64,10 @@ struct ApiRequest {
   // Good to know, but nothing hangs on it: asked once, and "come back later" holds up no other
   // call.
   bool once = false;
-  bool may_be_empty = false;  // An answer without body is a success (204).
-  std::size_t answer_most = 1 << 20;
+  bool may_be_empty = false;          // An answer without body is a success (204).
+  std::size_t answer_most = 1 << 20;  // Of a good answer; of any other 1 MiB.
+  // Of an answer that is a list, however long: which elements are wanted (Json::parse_list()).
+  std::function<bool(const Json&)> keep{};
 };
 
 struct ApiAnswer {
@@ -116,7 +130,8 @@ class ApiCaller {
   std::optional<Duration> server_ahead() const { return server_ahead_; }
   // "this host's clock is 12 s behind the server's", or "" within 2 s or when unknown.
   std::string skew_text() const;
-  Duration latency() const { return latency_; }  // Of the last answer.
+  // "; it answered in 12 ms", of the last answer, and skew_text(): for the end of a pre-flight.
+  std::string time_text() const;
   const ApiSettings& settings() const { return settings_; }
 
  private:

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/resolve.h"
 #include "providers/compare.h"
+#include "providers/name_servers.h"
 #include "providers/provider.h"
 
 namespace pointsman {
@@ -71,6 +72,47 @@ AuthorityAnswer ask_authority(const std::string& server, const RecordKey& key, D
   } else {
     read_answer(*message, *checked, out);
   }
+  return out;
+}
+
+Result<std::vector<AuthorityAnswer>> ask_delegated(const RecordKey& key, Duration within) {
+  const Instant deadline = system_clock().now() + within;
+  const auto checked = check_key(key);
+  if (!checked.ok()) return checked.error();
+  const auto names = name_servers_of(checked->zone, within / 2);
+  if (!names.ok()) return names.error();
+  std::vector<AuthorityAnswer> out;
+  for (std::size_t k = 0; k < names->size(); ++k) {
+    const Duration left = deadline - system_clock().now();
+    const auto share = static_cast<int>(names->size() - k);
+    out.push_back(ask_authority((*names)[k], key, std::max(left / share, Duration(0))));
+  }
+  return out;
+}
+
+Delegation judge_delegation(const std::vector<std::string>& values,
+                            const std::vector<AuthorityAnswer>& answers) {
+  Delegation out;
+  std::size_t answered = 0;
+  std::string others;
+  std::vector<std::string> names;
+  for (const AuthorityAnswer& answer : answers) {
+    names.push_back(answer.server);
+    // One that says that it is not authoritative has answered as well as one with other values.
+    const bool silent =
+        !answer.answered && answer.problem.find("authoritative") == std::string::npos;
+    if (silent) continue;
+    ++answered;
+    if (answer.answered && answer.values == values) continue;
+    others += fmt::format("{}{} {}", others.empty() ? "" : ", ", answer.server,
+                          answer.answered ? "says " + to_text(answer.values) : answer.problem);
+  }
+  out.serves = others.empty() && answered > 0;
+  out.text =
+      answered == 0 ? "none of the servers that the world is sent to answers: " + to_text(names)
+      : out.serves  ? "the world is sent to " + to_text(names) + ", which say the same"
+                    : "the world is sent to servers that do not serve what the account holds (" +
+                         to_text(values) + "): " + others;
   return out;
 }
 

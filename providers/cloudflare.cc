@@ -205,7 +205,8 @@ Result<void> CloudflareProvider::replace(const Change& asked, Duration within) {
       if (!unmarked.ok()) return unmarked.error();
       wrote = *unmarked;
     }
-    const Instant soon = std::min(turn.deadline, caller_.now() + kConfirmWithin);
+    const Instant soon =
+        std::min(turn.deadline, caller_.now() + std::max(kConfirmWithin, settings_.api.timeout));
     switch (wrote) {
       case Wrote::kAccepted: return confirm(sent, "the change was accepted", soon);
       case Wrote::kUnknown: return confirm(sent, failed_.message, soon);
@@ -244,25 +245,16 @@ Result<std::vector<std::string>> CloudflareProvider::render(const Change& asked,
 Result<std::unique_ptr<Provider>> make_cloudflare(const ProviderSettings& settings,
                                                   const Clock& clock) {
   SettingsReader reader(settings);
-  reader.only({"type", "endpoint", "timeout", "ca_file", "zone_id", "ttl_min", "authorities"},
-              {"api_token"});
   CloudflareSettings out;
-  out.api = read_api_settings(reader, settings, kEndpoint);
+  out.api = read_api_settings(reader, settings,
+                              {kEndpoint, {"zone_id", "ttl_min", "authorities"}, {"api_token"}});
   out.api.limit = kLimit;
   out.zone_id = reader.option("zone_id");
   if (!out.zone_id.empty() && !is_zone_id(out.zone_id)) {
     reader.complain_option("zone_id", "32 hexadecimal digits in lower case");
   }
-  out.ttl_min = std::chrono::duration_cast<std::chrono::seconds>(
-      reader.duration("ttl_min", kTtlFloor, 30s, 1h));
-  for (const std::string& text : split_list(reader.option("authorities"))) {
-    auto endpoint = parse_endpoint(text);
-    if (!endpoint.ok()) {
-      reader.complain_option("authorities", "addresses with ports: \"192.0.2.53:53\"");
-      break;
-    }
-    out.authorities.push_back(std::move(*endpoint));
-  }
+  out.ttl_min = reader.ttl_min(kTtlFloor, 30s, 1h);
+  out.authorities = reader.authorities();
   out.token = reader.credential("api_token");
   const bool plain =
       std::all_of(out.token.begin(), out.token.end(), [](char c) { return c > ' ' && c <= '~'; });

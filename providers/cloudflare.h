@@ -12,12 +12,11 @@
 
 // Cloudflare's DNS by its API v4: docs/providers/cloudflare.md.
 //
-//   options      zone_id      32 hexadecimal digits; else zones are looked up by name, for which
-//   the
-//                             token needs Zone Read
+//   options      those of every HTTP provider (providers/api_call.h), and
+//                zone_id      32 hexadecimal digits; else zones are looked up by name, for
+//                             which the token needs Zone Read
 //                ttl_min      "60s": the plan's floor; Enterprise zones take "30s"
 //                authorities  "192.0.2.53:53": servers to ask instead of the zone's own
-//                endpoint, timeout, ca_file as every HTTP provider (providers/api_call.h)
 //   credentials  api_token    with DNS Write on the zone
 //
 // There is no compare-and-set: a change is read, compared, written and read back. The mark stands
@@ -31,14 +30,16 @@ struct CloudflareSettings {
   std::string token{};
   std::string zone_id{};
   std::chrono::seconds ttl_min{60};
-  std::vector<DnsEndpoint> authorities{};
+  std::vector<std::string> authorities{};
 };
 
 class CloudflareProvider final : public Provider {
  public:
   CloudflareProvider(CloudflareSettings settings, ApiOutside outside);
 
-  ProviderLimits limits() const override { return {ttl_min_, false}; }
+  ProviderLimits limits() const override {
+    return with_times({ttl_min_, false}, settings_.api.timeout, 1, 3);
+  }
   Result<RecordSet> read(const RecordKey& key, Duration within) override;
   Result<RecordSet> read_for_move(const RecordKey& key, Duration within) override;
   Result<void> replace(const Change& change, Duration within) override;

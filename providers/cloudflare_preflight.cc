@@ -188,7 +188,6 @@ Result<std::string> CloudflareProvider::preflight(const RecordKey& key, Duration
   if (!zone.ok()) return zone.error();
   const auto live = read_live(key, turn);
   if (!live.ok()) return live.error();
-  const Duration latency = caller_.latency();
   if (live->records.empty()) {
     return caller_.error(ErrorCode::kNotFound, to_text(key) + " does not exist");
   }
@@ -196,16 +195,14 @@ Result<std::string> CloudflareProvider::preflight(const RecordKey& key, Duration
   if (!writing.ok()) return writing.error();
 
   std::string out =
-      fmt::format("{}; {}; {}; {} is {} with {}; TTLs from {} s up; {} ms", *token, *zone, *writing,
+      fmt::format("{}; {}; {}; {} is {} with {}; TTLs from {} s up", *token, *zone, *writing,
                   to_text(key), to_text(live->set.values),
                   live->proxied ? std::string("automatic TTL, proxied: its API has the last word")
                                 : fmt::format("TTL {} s", live->set.ttl.count()),
-                  ttl_min_.count(), whole_ms(latency));
+                  ttl_min_.count());
   if (live->hidden && !live->proxied) out += "; flattened: its API has the last word";
   out += comment_text(*live);
-  const std::string skew = caller_.skew_text();
-  if (!skew.empty()) out += "; " + skew;
-  return out;
+  return out + caller_.time_text();
 }
 
 Result<std::vector<std::string>> CloudflareProvider::authorities(const RecordKey& key,
@@ -216,9 +213,8 @@ Result<std::vector<std::string>> CloudflareProvider::authorities(const RecordKey
   const auto live = read_live(key, turn);
   if (!live.ok()) return live.error();
   if (live->hidden) return std::vector<std::string>{kApiAuthority};
+  if (!settings_.authorities.empty()) return settings_.authorities;
   std::vector<std::string> out;
-  for (const DnsEndpoint& endpoint : settings_.authorities) out.push_back(endpoint.text());
-  if (!out.empty()) return out;
   auto zone = zone_of(*checked, turn);
   if (zone.ok() && zone->name_servers.empty()) zone = look_at(checked->zone, turn);
   if (!zone.ok() || zone->name_servers.empty()) {

@@ -19,7 +19,7 @@
 // The protocol, and a program that speaks it: docs/providers/exec.md.
 //
 //   options      argv         ["/usr/local/lib/pointsman/own", "--zone=corp"]: no shell
-//                timeout      "5s": the longest run
+//                timeout      "2s": the longest run
 //                ttl_min      "1s": the lowest TTL that the program can set
 //                authorities  "192.0.2.53:53": servers to ask after a change; else the program's
 //   credentials  any keys     handed over on standard input, never as arguments
@@ -34,7 +34,7 @@ constexpr std::size_t kListMost = 64;
 struct ExecSettings {
   std::string provider;
   std::vector<std::string> argv;
-  Duration timeout = 5s;
+  Duration timeout = 2s;
   std::chrono::seconds ttl_min{1};
   std::vector<std::string> authorities;
   std::map<std::string, std::string> credentials;
@@ -87,7 +87,9 @@ class ExecProvider : public ReadWriteProvider {
   explicit ExecProvider(ExecSettings settings)
       : settings_(std::move(settings)), masking_(settings_.credentials) {}
 
-  ProviderLimits limits() const override { return {settings_.ttl_min, false}; }
+  ProviderLimits limits() const override {
+    return with_times({settings_.ttl_min, false}, settings_.timeout, 1, 3);
+  }
   Result<std::string> preflight(const RecordKey& key, Duration within) override;
   Result<std::vector<std::string>> authorities(const RecordKey& key, Duration within) override;
 
@@ -224,9 +226,11 @@ Result<std::vector<std::string>> ExecProvider::show(const RecordSet& live, const
 }
 
 Result<std::string> ExecProvider::preflight(const RecordKey& key, Duration within) {
-  const Instant deadline = system_clock().now() + within;
+  const Instant began = system_clock().now();
+  const Instant deadline = began + within;
   const auto live = read(key, within);
   if (!live.ok()) return live.error();
+  const Duration took = system_clock().now() - began;
   if (live->values.empty()) return error(ErrorCode::kNotFound, to_text(key) + " does not exist");
   const auto answer =
       ask(request("preflight", lower_key(check_key(key).value())), Intent::kRead, deadline);
@@ -235,8 +239,9 @@ Result<std::string> ExecProvider::preflight(const RecordKey& key, Duration withi
   if (!text.ok() || !has_only(*answer, {"text"})) {
     return broken(Intent::kRead, "a preflight answers with text, and nothing else");
   }
-  return fmt::format("{}: {}; {} is {} with TTL {} s", who(), masking_.line(*text), to_text(key),
-                     masking_.masked(to_text(live->values)), live->ttl.count());
+  return fmt::format("{}: {}; {} is {} with TTL {} s; read in {} ms", who(), masking_.line(*text),
+                     to_text(key), masking_.masked(to_text(live->values)), live->ttl.count(),
+                     whole_ms(took));
 }
 
 Result<std::vector<std::string>> ExecProvider::authorities(const RecordKey& key, Duration within) {
@@ -278,12 +283,9 @@ Result<std::unique_ptr<Provider>> make_exec(const ProviderSettings& settings, co
   if (!out.argv.empty() && !is_sound_program(out.argv[0])) {
     reader.complain_option("argv", kArgv);
   }
-  out.timeout = reader.duration("timeout", out.timeout, 100ms, 60s);
-  out.ttl_min = std::chrono::duration_cast<std::chrono::seconds>(
-      reader.duration("ttl_min", out.ttl_min, 1s, 24h));
-  for (const DnsEndpoint& one : reader.endpoints("authorities")) {
-    out.authorities.push_back(one.text());
-  }
+  out.timeout = reader.timeout();
+  out.ttl_min = reader.ttl_min(out.ttl_min, 1s, 24h);
+  out.authorities = reader.authorities();
   out.credentials = settings.credentials;
   RETURN_IF_ERROR(reader.finish());
   return std::unique_ptr<Provider>(std::make_unique<ExecProvider>(std::move(out)));

@@ -58,6 +58,10 @@ struct ProviderLimits {
   std::chrono::seconds ttl_min{
       1};  // Told at start; in an emergency this floor is used, never a refusal.
   bool compare_and_set = false;  // replace() is atomic, also against other writers.
+  // The longest that one read(), and one replace(), may take while each answer comes within the
+  // provider's own time limit: whoever calls gives no less.
+  Duration reading = 2s;
+  Duration change = 4s;
 };
 
 // The one entry of authorities() that says: no name server can show this record, ask my API.
@@ -120,6 +124,19 @@ struct AuthorityAnswer {
 
 // Asks `server` directly, without recursion, UDP then TCP when truncated.
 AuthorityAnswer ask_authority(const std::string& server, const RecordKey& key, Duration within);
+
+// What the world, by this host's resolvers, is sent to for the zone of `key`: the answers of those
+// name servers, at most 16. kNotFound: the resolvers know none, as for an internal zone.
+Result<std::vector<AuthorityAnswer>> ask_delegated(const RecordKey& key, Duration within);
+
+// One sentence on them, when the account holds `values` (sorted). `serves`: every one of them that
+// answers says the same, so that a change at the account reaches everybody.
+struct Delegation {
+  bool serves = false;
+  std::string text;
+};
+Delegation judge_delegation(const std::vector<std::string>& values,
+                            const std::vector<AuthorityAnswer>& answers);
 
 // One [provider.NAME] section and the credentials section of the same name. Keys are checked by the
 // maker: kInvalid names key, found and allowed; credentials' values never appear.

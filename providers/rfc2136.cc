@@ -218,7 +218,7 @@ Result<std::unique_ptr<Provider>> make_rfc2136(const ProviderSettings& settings,
   } else if (!reader.option("server").empty()) {
     reader.complain_option("server", kServer);
   }
-  out.timeout = reader.duration("timeout", out.timeout, 100ms, 60s);
+  out.timeout = reader.timeout();
   out.authorities = reader.endpoints("authorities");
   const auto key = DnsName::parse(reader.required_credential("key", "the name of the TSIG key"));
   if (key.ok()) out.key.name = *key;

@@ -8,11 +8,12 @@
 #include "providers/provider.h"
 #include "providers/rfc2136_session.h"
 #include "providers/rfc2136_update.h"
+#include "providers/settings.h"
 
 // DNS UPDATE (RFC 2136) signed with TSIG (RFC 8945): BIND, Knot, PowerDNS and others.
 //
 //   options      server       "192.0.2.53:53", or a name and port; the primary of the zone
-//                timeout      "5s": the longest wait for one answer
+//                timeout      "2s": the longest wait for one answer
 //                authorities  "192.0.2.53:53, 198.51.100.53:53": servers to ask after a change,
 //                             instead of those that the zone names
 //   credentials  key          name of the TSIG key
@@ -28,7 +29,10 @@ class Rfc2136Provider : public Provider {
   // `clock` must outlive the provider; its now() is not used, only its wall().
   Rfc2136Provider(Rfc2136Settings settings, const Clock& clock);
 
-  ProviderLimits limits() const override { return {std::chrono::seconds(1), true}; }
+  // Of one reading: the record and its mark.
+  ProviderLimits limits() const override {
+    return with_times({std::chrono::seconds(1), true}, settings_.timeout, 2, 5);
+  }
   Result<RecordSet> read(const RecordKey& key, Duration within) override;
   Result<void> replace(const Change& change, Duration within) override;
   Result<std::vector<std::string>> render(const Change& change, Duration within) override;

@@ -57,8 +57,10 @@ Result<std::string> Rfc2136Provider::preflight(const RecordKey& key, Duration wi
   if (!checked.ok()) return checked.error();
   auto session = open(within);
   if (!session.ok()) return session.error();
+  const Instant began = system_clock().now();
   const auto soa = session->query(checked->zone, kDnsSoa);
   if (!soa.ok()) return soa.error();
+  const Duration took = system_clock().now() - began;
   const bool apex = std::any_of(soa->answer.begin(), soa->answer.end(), [&](const DnsRecord& r) {
     return r.type == kDnsSoa && r.name == checked->zone;
   });
@@ -82,11 +84,12 @@ Result<std::string> Rfc2136Provider::preflight(const RecordKey& key, Duration wi
   if (!servers.ok()) return servers.error();
 
   const std::int64_t skew = session->server_ahead_s().value_or(0);
-  std::string out =
-      fmt::format("{} accepts key {} ({}); {}; {} is {} with TTL {} s; authoritative: {}",
-                  session->server().text(), settings_.key.name.text(),
-                  to_string(settings_.key.algorithm), trial_text(*rcode), to_text(key),
-                  to_text(live->set.values), live->set.ttl.count(), to_text(*servers));
+  std::string out = fmt::format(
+      "{} accepts key {} ({}); {}; {} is {} with TTL {} s; authoritative: {}; it "
+      "answered in {} ms",
+      session->server().text(), settings_.key.name.text(), to_string(settings_.key.algorithm),
+      trial_text(*rcode), to_text(key), to_text(live->set.values), live->set.ttl.count(),
+      to_text(*servers), whole_ms(took));
   if (std::llabs(skew) >= kSkewTold_s) {
     out += fmt::format("; this host's clock is {} s {} the server's", std::llabs(skew),
                        skew > 0 ? "behind" : "ahead of");

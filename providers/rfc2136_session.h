@@ -18,7 +18,7 @@ struct Rfc2136Settings {
   std::string provider;  // Its name in the configuration, for messages.
   DnsHost server;
   TsigKey key;
-  Duration timeout = 5s;                 // The longest wait for one answer.
+  Duration timeout = 2s;                 // The longest wait for one answer.
   std::vector<DnsEndpoint> authorities;  // Instead of those that the zone names.
 };
 

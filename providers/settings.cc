@@ -16,7 +16,7 @@ std::string value_of(const std::map<std::string, std::string>& from, const std::
   return found == from.end() ? std::string(fallback) : found->second;
 }
 
-bool holds(std::initializer_list<std::string_view> known, const std::string& key) {
+bool holds(const std::vector<std::string_view>& known, const std::string& key) {
   return std::find(known.begin(), known.end(), key) != known.end();
 }
 
@@ -50,6 +50,25 @@ Duration SettingsReader::duration(const std::string& key, Duration fallback, Dur
   complain_option(key, fmt::format("a duration such as \"{}\", {} to {}", format_duration(fallback),
                                    format_duration(least), format_duration(most)));
   return fallback;
+}
+
+Duration SettingsReader::timeout() { return duration("timeout", 2s, 100ms, 8s); }
+
+std::chrono::seconds SettingsReader::ttl_min(Duration fallback, Duration least, Duration most) {
+  return std::chrono::duration_cast<std::chrono::seconds>(
+      duration("ttl_min", fallback, least, most));
+}
+
+ProviderLimits with_times(ProviderLimits limits, Duration answer, int of_reading, int of_change) {
+  limits.reading = std::clamp<Duration>(answer * of_reading, 2s, 8s);
+  limits.change = std::clamp<Duration>(answer * of_change, 4s, 18s);
+  return limits;
+}
+
+std::vector<std::string> SettingsReader::authorities() {
+  std::vector<std::string> out;
+  for (const DnsEndpoint& one : endpoints("authorities")) out.push_back(one.text());
+  return out;
 }
 
 std::vector<DnsEndpoint> SettingsReader::endpoints(const std::string& key) {
@@ -92,10 +111,9 @@ void SettingsReader::complain_credential(const std::string& key, std::string_vie
                                     there ? "something else (not shown)" : "nothing", allowed));
 }
 
-void SettingsReader::only_options(std::initializer_list<std::string_view> options,
-                                  std::initializer_list<std::string_view> lists) {
+void SettingsReader::only_options(const Keys& options, const Keys& lists) {
   const auto unknown = [&](const std::string& key) {
-    std::vector<std::string_view> all(options);
+    Keys all(options);
     all.insert(all.end(), lists.begin(), lists.end());
     complaints_.push_back(
         fmt::format("{}: unknown key, allowed: {}", printable(key), fmt::join(all, ", ")));
@@ -113,8 +131,7 @@ void SettingsReader::only_options(std::initializer_list<std::string_view> option
   }
 }
 
-void SettingsReader::only(std::initializer_list<std::string_view> options,
-                          std::initializer_list<std::string_view> credentials) {
+void SettingsReader::only(const Keys& options, const Keys& credentials) {
   only_options(options);
   for (const auto& [key, value] : settings_.credentials) {
     if (holds(credentials, key)) continue;

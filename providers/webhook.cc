@@ -14,9 +14,7 @@
 // provider of that ecosystem can hold our record. The protocol knows no prerequisites and lists all
 // records at once; the mark is a TXT "_pointsman.<name>" changed in the same request.
 //
-//   options      endpoint     "http://127.0.0.1:8888": the provider's own process
-//                timeout      "5s": the longest wait for one answer; a list of all records is one
-//                ca_file      PEM, for https
+//   options      those of every HTTP provider (providers/api_call.h), and
 //                ttl_min      "1s": the lowest TTL that the service takes
 //                authorities  "192.0.2.53:53": servers to ask after a change; else the zone's NS
 //   credentials  token        optional: sent as a bearer token, where something before it asks so
@@ -117,7 +115,9 @@ class WebhookProvider : public ReadWriteProvider {
       : settings_(std::move(settings)),
         caller_(std::move(api), std::move(hooks), ApiOutside::real(clock)) {}
 
-  ProviderLimits limits() const override { return {settings_.ttl_min, false}; }
+  ProviderLimits limits() const override {
+    return with_times({settings_.ttl_min, false}, caller_.settings().timeout, 1, 4);
+  }
   Result<std::string> preflight(const RecordKey& key, Duration within) override;
   Result<std::vector<std::string>> authorities(const RecordKey& key, Duration within) override;
 
@@ -211,11 +211,12 @@ std::optional<std::string> WebhookProvider::note(const Json& endpoint, const Rec
 
 Result<RecordSet> WebhookProvider::fetch(const RecordKey& key, Instant deadline) {
   found_ = {};
-  const auto answer = ask({.target = "/records", .answer_most = kListMost}, deadline);
+  const auto keep = [&key](const Json& endpoint) {
+    return !is_endpoint(endpoint) || is_named(endpoint, key.name) ||
+           is_named(endpoint, mark_name(key.name));
+  };
+  const auto answer = ask({.target = "/records", .answer_most = kListMost, .keep = keep}, deadline);
   if (!answer.ok()) return answer.error();
-  if (!answer->body.is_array() && !answer->body.is_null()) {
-    return error(ErrorCode::kUnavailable, "its list of records is no list");
-  }
   if (answer->body.is_array()) {
     for (const Json& endpoint : answer->body.as_array()) {
       if (!is_endpoint(endpoint)) {
@@ -348,8 +349,9 @@ Result<std::string> WebhookProvider::preflight(const RecordKey& key, Duration wi
   if (!adapted.ok()) return adapted.error();
   return fmt::format(
       "{} answers as a webhook provider of version 1 and takes {}, which is {} with "
-      "TTL {} s",
-      caller_.settings().endpoint, to_text(key), to_text(live->values), live->ttl.count());
+      "TTL {} s{}",
+      caller_.settings().endpoint, to_text(key), to_text(live->values), live->ttl.count(),
+      caller_.time_text());
 }
 
 Result<std::vector<std::string>> WebhookProvider::authorities(const RecordKey& key,
@@ -365,14 +367,11 @@ Result<std::vector<std::string>> WebhookProvider::authorities(const RecordKey& k
 Result<std::unique_ptr<Provider>> make_webhook(const ProviderSettings& settings,
                                                const Clock& clock) {
   SettingsReader reader(settings);
-  reader.only({"type", "endpoint", "timeout", "ca_file", "ttl_min", "authorities"}, {"token"});
-  ApiSettings api = read_api_settings(reader, settings, "http://127.0.0.1:8888");
+  ApiSettings api = read_api_settings(
+      reader, settings, {"http://127.0.0.1:8888", {"ttl_min", "authorities"}, {"token"}});
   WebhookSettings out;
-  out.ttl_min = std::chrono::duration_cast<std::chrono::seconds>(
-      reader.duration("ttl_min", out.ttl_min, 1s, 24h));
-  for (const DnsEndpoint& one : reader.endpoints("authorities")) {
-    out.authorities.push_back(one.text());
-  }
+  out.ttl_min = reader.ttl_min(out.ttl_min, 1s, 24h);
+  out.authorities = reader.authorities();
   RETURN_IF_ERROR(reader.finish());
   ApiHooks hooks;
   const std::string token = reader.credential("token");

@@ -35,6 +35,7 @@ Json worst_json(const ServiceSettings& service) {
                        {"promise_s", seconds(worst.promise)},
                        {"promise_unarmed_s", seconds(worst.promise_unarmed)},
                        {"publish_s", seconds(worst.publish)},
+                       {"publish_slow_s", seconds(worst.publish_slow)},
                        {"total_s", seconds(worst.total)},
                        {"ttl_s", static_cast<std::int64_t>(worst.ttl.count())},
                        {"rto_goal_s", seconds(service.rto_goal)}});
@@ -60,6 +61,7 @@ std::string worst_text(const MonitorConfig& config, const Paint& paint) {
   std::vector<std::vector<Cell>> rows = {{{"SERVICE", Tone::kDim},
                                           {"DETECTED", Tone::kDim},
                                           {"PUBLISHED", Tone::kDim},
+                                          {"(SLOW)", Tone::kDim},
                                           {"LEASE OVER", Tone::kDim},
                                           {"(UNARMED)", Tone::kDim},
                                           {"WRITABLE", Tone::kDim},
@@ -74,6 +76,7 @@ std::string worst_text(const MonitorConfig& config, const Paint& paint) {
     rows.push_back({{service.name, Tone::kStrong},
                     cell(worst.detection),
                     cell(worst.publish),
+                    cell(worst.publish_slow),
                     agents ? cell(worst.promise) : none,
                     agents ? cell(worst.promise_unarmed) : none,
                     {shown_seconds(seconds(worst.total)), late ? Tone::kBad : Tone::kGood},
@@ -86,7 +89,9 @@ std::string worst_text(const MonitorConfig& config, const Paint& paint) {
   }
   return text +
          "  LEASE OVER counts from the last contact; UNARMED: without the dead-man switch, whose\n"
-         "  fence bound is 5s. Clients may hold the old address for TTL after PUBLISHED.\n";
+         "  fence bound is 5s. Clients may hold the old address for TTL after PUBLISHED. SLOW: a\n"
+         "  provider that takes all the time its `timeout` lets it; promotion does not wait for "
+         "it.\n";
 }
 
 struct Reading {

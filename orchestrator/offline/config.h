@@ -67,6 +67,9 @@ struct ServiceSettings {
   std::vector<RecordSettings> records;
   std::vector<ProbeSettings> probes;
   std::vector<SiteSettings> sites;  // Exactly two.
+  // Of the slowest of its records' providers (ProviderLimits): known once credentials are read.
+  Duration reading = 2s;
+  Duration change = 4s;
 
   bool has_agents() const { return !sites.empty() && !sites.front().agent.empty(); }
   // The probes of `site` with every placeholder filled in; named "service/site/k".
@@ -101,8 +104,10 @@ struct WorstCase {
   Duration detection{0};  // interval + (fall-1) * suspect_interval + timeout
   Duration promise{0};    // W with the dead-man switch.
   Duration promise_unarmed{0};
-  Duration publish{0};  // Until the authoritative answer has changed.
-  Duration total{0};    // Until the new site takes writes, without caches.
+  Duration publish{0};  // Until the authoritative answer has changed, if the provider is quick.
+  // The same if it takes as long as its `timeout` lets it, a reading that is under way included.
+  Duration publish_slow{0};
+  Duration total{0};  // Until the new site takes writes, without caches.
   std::chrono::seconds ttl{0};
 };
 WorstCase worst_case(const ServiceSettings& service);

@@ -83,13 +83,28 @@ Result<void> check_private(const std::string& path) {
   return {};
 }
 
+// How slow the provider of a record may be, for whoever computes the worst case.
+void note_times(std::vector<ServiceSettings>& services, const std::string& provider,
+                const ProviderLimits& limits) {
+  for (ServiceSettings& service : services) {
+    for (const RecordSettings& record : service.records) {
+      if (record.provider != provider) continue;
+      service.reading = std::max(service.reading, limits.reading);
+      service.change = std::max(service.change, limits.change);
+    }
+  }
+}
+
 // The makers know their keys; their errors name key, found and allowed, and no secret.
 void try_providers(ConfigTable& root, MonitorReading& reading) {
   ConfigTable all = root.table("provider");
   for (const ProviderSettings& provider : reading.config.providers) {
     if (provider.type.empty()) continue;
     const auto made = make_provider(provider, system_clock());
-    if (made) continue;
+    if (made) {
+      note_times(reading.config.services, provider.name, (*made)->limits());
+      continue;
+    }
     std::string message = made.error().message;
     if (provider.credentials.empty()) {
       message += fmt::format(" (there is no section [{}] in {})", provider.name,

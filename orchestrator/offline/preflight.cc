@@ -32,12 +32,12 @@ Items ask_record(Provider& provider, const ServiceSettings& service, const Recor
   Items items;
   const RecordKey key{record.zone, record.name, record.type};
   const std::string name = fmt::format("{} {}", key.name, key.type);
-  const auto sound = provider.preflight(key, within);
+  const auto sound = provider.preflight(key, std::max(within, provider.limits().change));
   items.push_back(
       sound ? PreflightItem{fmt::format("provider {} for {}", record.provider, name), true, false,
                             printable(*sound)}
             : failed(fmt::format("provider {} for {}", record.provider, name), sound.error()));
-  const auto live = provider.read(key, within);
+  const auto live = provider.read(key, std::max(within, provider.limits().reading));
   if (!live) {
     items.push_back(failed("record " + name, live.error()));
     return items;
@@ -61,6 +61,7 @@ Items ask_record(Provider& provider, const ServiceSettings& service, const Recor
   std::vector<AuthorityAnswer> answers;
   for (const std::string& server : servers) answers.push_back(ask_authority(server, key, within));
   items.push_back(judge_authorities(*live, answers));
+  items.push_back(judge_zone(key, *live, ask_delegated(key, within)));
   return items;
 }
 

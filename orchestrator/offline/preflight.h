@@ -38,6 +38,10 @@ PreflightItem judge_record(const ServiceSettings& service, const RecordSettings&
                            const RecordSet& live, const ProviderLimits& limits);
 // Whether every authoritative server answered, and answered what the provider's API says.
 PreflightItem judge_authorities(const RecordSet& live, const std::vector<AuthorityAnswer>& answers);
+// Whether the servers that the world is sent to serve what the account holds. A zone that this
+// host's resolvers do not know is no error: it may be an internal one.
+PreflightItem judge_zone(const RecordKey& key, const RecordSet& live,
+                         const Result<std::vector<AuthorityAnswer>>& delegated);
 // What an agent's answer to GET /v1/version means. `services`: what it must serve.
 PreflightItem judge_agent(const SiteSettings& site, const std::vector<std::string>& services,
                           const Result<HttpAnswer>& answer);

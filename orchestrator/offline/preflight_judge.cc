@@ -148,6 +148,24 @@ PreflightItem judge_authorities(const RecordSet& live,
   return item;
 }
 
+PreflightItem judge_zone(const RecordKey& key, const RecordSet& live,
+                         const Result<std::vector<AuthorityAnswer>>& delegated) {
+  PreflightItem item;
+  item.name = fmt::format("delegation of {} for {}", key.zone, record_name(key));
+  if (!delegated) {
+    item.ok = true;
+    item.warning = delegated.error().code != ErrorCode::kNotFound;
+    item.text = "not compared: " + printable(delegated.error().message);
+    return item;
+  }
+  std::vector<std::string> values = live.values;
+  std::sort(values.begin(), values.end());
+  const Delegation found = judge_delegation(values, *delegated);
+  item.ok = found.serves;
+  item.text = printable(found.text);
+  return item;
+}
+
 PreflightItem judge_agent(const SiteSettings& site, const std::vector<std::string>& services,
                           const Result<HttpAnswer>& answer) {
   PreflightItem item;

@@ -173,6 +173,7 @@ WorstCase worst_case(const ServiceSettings& service) {
   const Duration published = worst.detection + kRoundTrip + kRoundTrip;  // Asked; written.
   if (!service.has_agents()) {
     worst.publish = published;
+    worst.publish_slow = published - kRoundTrip + service.reading + service.change;
     worst.total = published;
     return worst;
   }
@@ -184,6 +185,7 @@ WorstCase worst_case(const ServiceSettings& service) {
       std::max(worst.promise, publish_first ? prepared + service.publish_wait : prepared);
   worst.total = promote + kRoundTrip;
   worst.publish = publish_first ? published : worst.total + kRoundTrip;
+  worst.publish_slow = worst.publish - kRoundTrip + service.reading + service.change;
   return worst;
 }
 
@@ -210,6 +212,11 @@ std::vector<std::string> worst_case_terms(const ServiceSettings& service) {
   }
   lines.push_back(fmt::format("published within {:.2f} s, writable within {:.2f} s of the fault",
                               seconds(worst.publish), seconds(worst.total)));
+  lines.push_back(
+      fmt::format("published within {:.2f} s if its provider takes all the time that `timeout` "
+                  "lets it: {} for a "
+                  "reading under way, {} for the change; then the change begins anew",
+                  seconds(worst.publish_slow), show(service.reading), show(service.change)));
   lines.push_back(
       fmt::format("caches keep the old address for up to {} s more (ttl)", worst.ttl.count()));
   return lines;

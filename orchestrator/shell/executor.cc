@@ -11,9 +11,9 @@ namespace pointsman {
 namespace {
 
 constexpr Duration kOrderWithin = 1s;
-constexpr Duration kProviderWithin = 4s;
-constexpr Duration kReadWithin = 2s;  // A publication may wait for a read under way.
 constexpr Duration kAskWithin = 1s;
+constexpr Duration kRenderMore = 2s;       // What a rendering asks beside one reading.
+constexpr Duration kRenderedWithin = 12s;  // Somebody waits for it at a terminal.
 
 template <class... Ts>
 struct Overloaded : Ts... {
@@ -139,26 +139,29 @@ void RealExecutor::on_lane(Lane& lane, const std::string& service, const Command
     std::visit(Overloaded{
                    [&](const SendOrder& order) { send(service, order); },
                    [&](const PublishRecord& order) {
-                     PublishAnswered done = publisher(order.record).publish(order, kProviderWithin);
+                     Publisher& asked = publisher(order.record);
+                     PublishAnswered done = asked.publish(order, asked.limits().change);
                      const bool accepted = done.accepted;
                      sink_(service, std::move(done));
                      // Only now: the loop waits for the answer, not for the list.
-                     if (accepted) publisher(order.record).find_authorities(kReadWithin);
+                     if (accepted) asked.find_authorities(asked.limits().reading);
                    },
                    [&](const AskAuthorities& order) {
                      Publisher& asked = publisher(order.record);
                      // By the provider's API: this runs on its lane (start()), or is too early.
-                     sink_(service, on_providers_lane ? asked.ask_api(order, kReadWithin)
+                     sink_(service, on_providers_lane ? asked.ask_api(order, asked.limits().reading)
                                                       : asked.ask(order, kAskWithin));
                    },
                    [&](const ReadRecord& order) {
-                     RecordRead read = publisher(order.record).read(order.record, kReadWithin);
+                     Publisher& asked = publisher(order.record);
+                     const Duration within = asked.limits().reading;
+                     RecordRead read = asked.read(order.record, within);
                      const int site = read.site;
                      const bool read_well = read.readable;
                      sink_(service, std::move(read));
-                     if (read_well) publisher(order.record).find_authorities(kReadWithin);
+                     if (read_well) asked.find_authorities(within);
                      // What was read is the answer, where the API has the last word.
-                     if (publisher(order.record).asks_api()) return;
+                     if (asked.asks_api()) return;
                      asking_lane(service).give([this, service, order, site] {
                        outside_.at(service)
                            .publishers.at(static_cast<std::size_t>(order.record))
@@ -170,10 +173,12 @@ void RealExecutor::on_lane(Lane& lane, const std::string& service, const Command
                command);
   };
   // Reads come round again; a publication that waited for those of many services would be late,
-  // and so would the word that it is done.
-  const bool first = std::holds_alternative<PublishRecord>(command) ||
-                     (on_providers_lane && std::holds_alternative<AskAuthorities>(command));
-  const bool taken = first ? lane.give_first(std::move(job)) : lane.give(std::move(job));
+  // and so would the word that it is done. But a provider that never agrees is asked for ever.
+  const bool soon = on_providers_lane && std::holds_alternative<AskAuthorities>(command);
+  const bool taken = std::holds_alternative<PublishRecord>(command)
+                         ? lane.give_first(std::move(job))
+                     : soon ? lane.give_soon(std::move(job))
+                            : lane.give(std::move(job));
   if (!taken) log(LogLevel::kError, "lane-full", {{"service", service}});
 }
 
@@ -232,10 +237,11 @@ RenderedStep RealExecutor::rehearse_record(const std::string& service, std::size
   std::promise<Result<std::vector<std::string>>> promise;
   auto future = promise.get_future();
   auto job = [&outside, index, to, reign, owned = std::move(promise)]() mutable {
-    owned.set_value(outside.publishers.at(index)->render(to, reign, kProviderWithin));
+    Publisher& asked = *outside.publishers.at(index);
+    owned.set_value(asked.render(to, reign, asked.limits().reading + kRenderMore));
   };
   if (!outside.publisher_lanes.at(index)->give(std::move(job)) ||
-      future.wait_for(std::chrono::seconds(6)) != std::future_status::ready) {
+      future.wait_for(kRenderedWithin) != std::future_status::ready) {
     step.problem = "the provider's lane is busy";
     return step;
   }

@@ -1,14 +1,17 @@
 #pragma once
 
+#include <array>
+#include <condition_variable>
+#include <deque>
 #include <future>
+#include <mutex>
+#include <optional>
 #include <string>
 #include <thread>
 
-#include "base/queue.h"
-
 namespace pointsman {
 
-// A worker with a bounded queue: what goes down one lane is done one after the other. What it is
+// A worker with bounded queues: what goes down one lane is done one after the other. What it is
 // given must have deadlines of its own.
 class Lane {
  public:
@@ -20,20 +23,37 @@ class Lane {
   // The same at once; give() refuses from here on. Again is harmless.
   void end();
 
-  // False when the queue is full: the job will not run.
+  // In the order given. False when too many wait: the job will not run.
   template <typename Job>
   bool give(Job job) {
-    return jobs_.push(std::packaged_task<void()>(std::move(job)));
+    return push(kInTurn, std::packaged_task<void()>(std::move(job)));
   }
-  // The same, before all that was given otherwise and waits; the job at hand is finished first.
+  // The same, before those of give(); but after two of them one of give() that waits has its turn,
+  // so that what comes soon again and again starves nobody.
+  template <typename Job>
+  bool give_soon(Job job) {
+    return push(kSoon, std::packaged_task<void()>(std::move(job)));
+  }
+  // The same, before all others; the job at hand is finished first.
   template <typename Job>
   bool give_first(Job job) {
-    return jobs_.push_first(std::packaged_task<void()>(std::move(job)));
+    return push(kFirst, std::packaged_task<void()>(std::move(job)));
   }
 
  private:
-  std::string name_;
-  Queue<std::packaged_task<void()>> jobs_;
+  using Task = std::packaged_task<void()>;
+  enum Rank { kFirst, kSoon, kInTurn };
+
+  bool push(Rank rank, Task task);
+  // nullopt: the lane has ended.
+  std::optional<Task> pop();
+
+  const std::string name_;
+  std::mutex mutex_;  // Whoever gives and the worker meet in the queues alone.
+  std::condition_variable ready_;
+  std::array<std::deque<Task>, 3> waiting_;
+  int soon_in_a_row_ = 0;
+  bool ended_ = false;
   std::thread thread_;
 };
 

@@ -1,6 +1,7 @@
 #include "orchestrator/shell/preflights.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/log.h"
 #include "orchestrator/shell/rounds.h"
@@ -9,7 +10,7 @@ namespace pointsman {
 namespace {
 
 constexpr Duration kWithin = 5s;
-constexpr Duration kSearchWithin = 2s;
+constexpr Duration kDelegatedWithin = 5s;
 constexpr Duration kWhileBad = 1min;
 constexpr Duration kWhileGood = 24h;
 constexpr Duration kTurnMost = 5s;  // How soon a change of plan is noticed.
@@ -61,16 +62,39 @@ void Preflights::ask(const Key& key) {
   const ServiceOutside& outside = parts_.outside.at(key.first);
   const bool taken = outside.publisher_lanes.at(key.second)->give([this, key] {
     Publisher& publisher = *parts_.outside.at(key.first).publishers.at(key.second);
-    const auto result = publisher.preflight(kWithin);
+    const ProviderLimits limits = publisher.limits();
+    const auto result = publisher.preflight(std::max(kWithin, limits.change));
     note(key, result);
     // At once: a move that waits for the list must not wait for the next read.
-    if (result.ok()) publisher.find_authorities(kSearchWithin);
+    if (!result.ok()) return;
+    publisher.find_authorities(limits.reading);
+    if (publisher.last_values().empty())
+      publisher.read(static_cast<int>(key.second), limits.reading);
+    lookups_.give([this, key] { compare_delegation(key); });
   });
   if (taken) return;
   const std::lock_guard lock(mutex_);
   Record& record = records_.at(key);
   record.under_way = false;
   record.next = parts_.clock.now() + jittered(kTurnMost, parts_.chance());
+}
+
+// A monitor with resolvers of its own may see another world: so this is told, and no gate.
+void Preflights::compare_delegation(const Key& key) {
+  const Publisher& publisher = *parts_.outside.at(key.first).publishers.at(key.second);
+  const auto values = publisher.last_values();
+  if (publisher.asks_api() || values.empty()) return;
+  const auto answers = parts_.ask_delegated(publisher.key(), kDelegatedWithin);
+  // Moved meanwhile: the next one tells.
+  if (!answers.ok() || publisher.last_values() != values) return;
+  const Delegation found = judge_delegation(values, *answers);
+  {
+    const std::lock_guard lock(mutex_);
+    if (std::exchange(records_.at(key).delegation, found.text) == found.text) return;
+  }
+  log(found.serves ? LogLevel::kInfo : LogLevel::kWarning,
+      found.serves ? "delegation-agrees" : "delegation-differs",
+      {{"service", key.first}, {"record", key.second + 1}, {"text", found.text}});
 }
 
 void Preflights::note(const Key& key, const Result<std::string>& result) {

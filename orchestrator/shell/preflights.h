@@ -9,8 +9,10 @@
 #include "base/crypto.h"
 #include "orchestrator/shell/executor.h"
 
-// Whether credentials and rights at the providers look sound: the gate `provider`. Asked at start,
-// each day, each minute while they do not, and when a reload seats another provider.
+// Whether credentials and rights at the providers look sound: the gate `provider`. And whether the
+// world is sent to servers that serve what the account holds, which is told and shuts nothing.
+// Asked at start, each day, each minute while they do not, and when a reload seats another
+// provider.
 
 namespace pointsman {
 
@@ -21,6 +23,9 @@ class Preflights {
     std::map<std::string, ServiceOutside>& outside;  // Outlives this, and so do its lanes.
     std::function<void(const std::string& service, ProviderJudged judged)> judged;
     std::function<std::uint64_t()> chance = random_u64;
+    // How the servers are asked that the world is sent to; a test asks its own.
+    std::function<Result<std::vector<AuthorityAnswer>>(const RecordKey& key, Duration within)>
+        ask_delegated = pointsman::ask_delegated;
   };
   explicit Preflights(Parts parts);
 
@@ -38,14 +43,17 @@ class Preflights {
     bool under_way = false;
     bool shut = false;  // What was told last.
     std::string said;
+    std::string delegation;  // What was said of it last.
   };
   using Key = std::pair<std::string, std::size_t>;
   void ask(const Key& key);
   void note(const Key& key, const Result<std::string>& result);
+  void compare_delegation(const Key& key);
 
   Parts parts_;
   std::mutex mutex_;
   std::map<Key, Record> records_;
+  Lane lookups_{"delegation"};  // No publication waits for a resolver.
 };
 
 }  // namespace pointsman

@@ -107,6 +107,7 @@ RecordRead Publisher::read(int index, Duration within) {
     read.problem = live.error().message;
     return read;
   }
+  note_values(live->values);
   read.readable = true;
   read.site = site_of(live->values);
   read.values = joined(live->values);
@@ -170,6 +171,7 @@ PublishAnswered Publisher::publish(const PublishRecord& order, Duration within) 
   }
   const auto replaced = replace(change, within);
   if (replaced.ok()) {
+    note_values(change.desired);
     answered.accepted = true;
     answered.values = joined(change.desired);
     answered.detail = fmt::format("{} {} is {} by the provider's own account", key_.name, key_.type,
@@ -278,6 +280,16 @@ Result<std::string> Publisher::preflight(Duration within) {
   auto result = provider_.preflight(key_, within);
   if (result.ok()) seek_authorities();
   return result;
+}
+
+void Publisher::note_values(std::vector<std::string> values) {
+  const std::lock_guard lock(mutex_);
+  last_values_ = std::move(values);
+}
+
+std::vector<std::string> Publisher::last_values() const {
+  const std::lock_guard lock(mutex_);
+  return last_values_;
 }
 
 std::vector<AuthorityAnswer> Publisher::answers() const {

@@ -69,7 +69,13 @@ class Publisher {
   // The last answers of the authoritative servers, for people. Thread-safe.
   std::vector<AuthorityAnswer> answers() const;
 
+  // What the provider's account held when it was last read or written, sorted; empty before.
+  // Thread-safe.
+  std::vector<std::string> last_values() const;
+
   const RecordKey& key() const { return key_; }
+  // On the provider's own lane.
+  ProviderLimits limits() const { return provider_.limits(); }
   const std::vector<std::string>& values_of(int site) const;
 
  private:
@@ -80,6 +86,7 @@ class Publisher {
   Change change_for(int site, const Reign& reign) const;
   Result<void> replace(const Change& change, Duration within);
   void seek_authorities();
+  void note_values(std::vector<std::string> values);
   // The servers to ask on behalf of `order`; none, and why in `answered`, when there are none.
   std::vector<std::string> servers_for(const AskAuthorities& order,
                                        AuthoritiesAnswered& answered) const;
@@ -100,6 +107,7 @@ class Publisher {
   std::string sought_for_;  // The move whose publication last asked for it.
   std::string authorities_problem_;
   std::vector<AuthorityAnswer> answers_;
+  std::vector<std::string> last_values_;
 };
 
 }  // namespace pointsman

@@ -138,4 +138,30 @@ TEST_CASE("json: making values") {
 }
 
 }  // namespace
+
+TEST_CASE("a long list is read element by element, and only what is wanted is kept") {
+  const JsonLimits limits{1 << 20, 8};
+  const auto wanted = [](const Json& one) { return one.string_or("name") == "b"; };
+  const auto read = [&](const std::string& text) { return Json::parse_list(text, limits, wanted); };
+  const auto found =
+      read(R"([{"name":"a","more":[1,2]},{"name":"b","more":{"c":[]}},{"name":"c"}])");
+  REQUIRE(found.ok());
+  CHECK_EQ(found->dump(), R"([{"name":"b","more":{"c":[]}}])");
+  CHECK_EQ(read("[]")->dump(), "[]");
+  CHECK(read("null")->is_null());
+  for (const char* text : {"{}", R"({"name":"b"})", "\"b\"", "7", "[{\"name\":\"b\"}", "",
+                           R"([{"name":"b","name":"b"}])", "[[[[[[[[[]]]]]]]]]"}) {
+    CAPTURE(text);
+    const auto bad = read(text);
+    REQUIRE_FALSE(bad.ok());
+    CHECK_EQ(bad.error().code, ErrorCode::kInvalid);
+  }
+  // Many elements are nothing; one that is as large as all of them is refused.
+  std::string many = "[";
+  for (int k = 0; k < 30'000; ++k) many += "[0],";
+  CHECK_EQ(read(many + "{\"name\":\"b\"}]")->dump(), R"([{"name":"b"}])");
+  many[0] = ' ';
+  CHECK_FALSE(read("[[" + many + "0]]").ok());
+}
+
 }  // namespace pointsman

@@ -81,6 +81,34 @@ TEST_CASE("every authoritative server must agree") {
   CHECK_FALSE(judge_authorities(live({"192.0.2.10"}), {}).ok);
 }
 
+TEST_CASE("the servers that the world is sent to must serve what the account holds") {
+  const RecordKey key{"example.test", "api.example.test", "A"};
+  AuthorityAnswer one{"ns1.example.net:53",     true, {"192.0.2.10"},
+                      std::chrono::seconds(60), "",   3ms};
+  AuthorityAnswer other = one;
+  other.server = "ns2.example.net:53";
+  const auto judged = [&](const AuthorityAnswer& second) {
+    return judge_zone(key, live({"192.0.2.10"}), std::vector<AuthorityAnswer>{one, second});
+  };
+  CHECK(judged(other).ok);
+  CHECK(has(judged(other), "ns1.example.net:53, ns2.example.net:53, which say the same"));
+  other.values = {"203.0.113.7"};
+  CHECK_FALSE(judged(other).ok);
+  CHECK(has(judged(other), "ns2.example.net:53 says 203.0.113.7"));
+  other.values.clear();
+  other.answered = false;
+  other.problem = "it is not authoritative for api.example.test";
+  CHECK_FALSE(judged(other).ok);
+  other.problem = "no answer within 1s";
+  CHECK(judged(other).ok);  // That is told by the authoritative answers.
+  one = other;
+  CHECK_FALSE(judged(other).ok);
+  const auto internal = judge_zone(key, live({"192.0.2.10"}), Error{ErrorCode::kNotFound, "none"});
+  CHECK(internal.ok);
+  CHECK_FALSE(internal.warning);
+  CHECK(judge_zone(key, live({"192.0.2.10"}), Error{ErrorCode::kTimeout, "no answer"}).warning);
+}
+
 TEST_CASE("an agent is judged by who it says it is and what it serves") {
   const SiteSettings site = service().sites[0];
   const auto ask = [&](const Result<HttpAnswer>& got) {

@@ -38,7 +38,9 @@ TEST_CASE("aliyun: a sound account is told in one sentence") {
   put_record(scene.fake, fake_record("api", "192.0.2.10", "telecom"));
   const auto text = scene.provider->preflight(scene.key, kWithin);
   REQUIRE(text.ok());
-  CHECK_EQ(*text,
+  const auto time = text->find("; it answered in ");
+  CHECK_NE(time, std::string::npos);
+  CHECK_EQ(text->substr(0, time),
            "zone example.test (Enterprise Standard), lowest TTL 60 s; api.example.test A is "
            "192.0.2.10 with TTL 60 s on line default, telecom; UpdateDomainRecord is allowed; "
            "name servers: 127.0.0.1");

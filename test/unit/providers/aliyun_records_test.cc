@@ -182,8 +182,6 @@ TEST_CASE("a mark of ours on any other record is removed, unless the record goes
            "add unicom 192.0.2.2, remark 7 pm.m, remark 8 words, remark 9 ");
   CHECK_EQ(told(plan_aliyun(now, change({"192.0.2.1"}, "m"))),
            "remark 7 pm.m, remark 9 , delete 8");
-  CHECK_EQ(told(plan_aliyun_mark(now, "m")), "remark 7 pm.m, remark 8 words, remark 9 ");
-  CHECK_EQ(told(plan_aliyun_mark(now, "")), "remark 8 words, remark 9 ");
 }
 
 TEST_CASE("disabled and locked records are told, and not fought") {

@@ -339,7 +339,7 @@ TEST_CASE("settings: https anywhere, http only to this host itself") {
   const auto complaint = [](std::map<std::string, std::string> options) {
     ProviderSettings settings{"cf", "cloudflare", std::move(options), {}};
     SettingsReader reader(settings);
-    const ApiSettings read = read_api_settings(reader, settings, "https://api.example.net/v4/");
+    const ApiSettings read = read_api_settings(reader, settings, {"https://api.example.net/v4/"});
     CHECK_FALSE(read.endpoint.ends_with('/'));
     const auto result = reader.finish();
     return result.ok() ? std::string() : result.error().message;

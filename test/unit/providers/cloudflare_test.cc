@@ -156,7 +156,7 @@ TEST_CASE("a record that is not proxied is asked for at the zone's own name serv
   expect(blind.provider().authorities(kApi, 4s), ErrorCode::kRefused,
          "name them with `authorities`, or grant Zone Read");
   blind.made.reset();
-  blind.settings.authorities = {{"192.0.2.53", 53}};
+  blind.settings.authorities = {"192.0.2.53:53"};
   CHECK_EQ(blind.provider().authorities(kApi, 4s).value(),
            std::vector<std::string>{"192.0.2.53:53"});
   blind.with([](FakeCloudflare& fake) { fake.rows[0].proxied = true; });

@@ -200,7 +200,7 @@ TEST_CASE("webhook: something else at the endpoint is never taken for a provider
   scripted.on("GET /", FakeReply{.status = 302, .headers = {{"Location", "http://127.0.0.1/"}}});
   all_fail(ErrorCode::kRefused, "redirect");
   scripted.on("GET /records", FakeReply{.body = "{\"records\":[]}", .content_type = kMedia});
-  all_fail(ErrorCode::kUnavailable, "is no list");
+  all_fail(ErrorCode::kUnavailable, "where a list is wanted");
   scripted.on("GET /records", FakeReply{.body = "[[]]", .content_type = kMedia});
   all_fail(ErrorCode::kUnavailable, "no endpoint");
   scripted.on("GET /records",

@@ -12,6 +12,7 @@
 #include "orchestrator/shell/preflights.h"
 #include "orchestrator/shell/rounds.h"
 #include "providers/memory.h"
+#include "test/support/captured.h"
 
 using namespace pointsman;
 
@@ -356,6 +357,51 @@ TEST_CASE("pre-flights are repeated each minute while refused, each day while we
   CHECK_GE(scene.provider.searches, 1);  // A sound one looks for the servers at once.
 }
 
+TEST_CASE("servers of the world that serve something else are told once, and shut no gate") {
+  Scene scene;
+  StandingClock clock;
+  std::map<std::string, ServiceOutside> outside;
+  Lane lane("dns-test");
+  outside["im-api"].publishers.push_back(std::move(scene.publisher));
+  outside["im-api"].publisher_lanes.push_back(&lane);
+  std::atomic<int> asked{0};
+  std::atomic<bool> elsewhere{true};
+  const auto world = [&](const RecordKey& key, Duration) {
+    CHECK_EQ(key.name, "api.example.test");
+    AuthorityAnswer answer;
+    answer.server = "ns1.example.net:53";
+    answer.answered = true;
+    answer.values = {elsewhere ? "203.0.113.7" : "192.0.2.10"};
+    ++asked;
+    return Result<std::vector<AuthorityAnswer>>(std::vector<AuthorityAnswer>{answer});
+  };
+  std::string told;
+  {
+    const Captured captured;
+    std::atomic<int> well{0};
+    Preflights preflights(
+        {clock, outside,
+         [&](const std::string&, const ProviderJudged& one) { well += one.well ? 1 : 0; },
+         [] { return std::uint64_t{0}; }, world});
+    for (int day = 1; day <= 3; ++day) {
+      preflights.afresh();
+      preflights.turn(clock.now());
+      for (int k = 0; k < 1000 && asked < day; ++k) {
+        std::this_thread::sleep_for(std::chrono::milliseconds(5));
+      }
+      REQUIRE_EQ(asked, day);
+      elsewhere = day < 2;
+    }
+    lane.end();
+    CHECK_EQ(well, 3);
+    told = captured.text();
+  }
+  const auto first = told.find("delegation-differs");
+  CHECK_NE(first, std::string::npos);
+  CHECK_EQ(told.find("delegation-differs", first + 1), std::string::npos);
+  CHECK_NE(told.find("ns1.example.net:53 says 203.0.113.7"), std::string::npos);
+}
+
 TEST_CASE("publications pass the reads that wait, in their own order, and neither is unbounded") {
   Lane lane("dns-test");
   std::promise<void> release;
@@ -379,6 +425,28 @@ TEST_CASE("publications pass the reads that wait, in their own order, and neithe
   std::this_thread::sleep_for(std::chrono::milliseconds(50));
   lane.end();
   CHECK_EQ(order, "12rr");
+}
+
+TEST_CASE("what comes soon again and again lets one that waits in turn pass after two") {
+  Lane lane("dns-test");
+  std::promise<void> release;
+  std::promise<void> done;
+  std::string order;
+  REQUIRE(lane.give([&] { release.get_future().wait(); }));
+  std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  for (int k = 0; k < 3; ++k) REQUIRE(lane.give([&] { order += 'r'; }));
+  for (int k = 0; k < 5; ++k) {
+    REQUIRE(lane.give_soon([&] {
+      order += 'a';
+      if (order.size() < 10) REQUIRE(lane.give_soon([&] { order += 'A'; }));
+    }));
+  }
+  REQUIRE(lane.give_first([&] { order += '1'; }));
+  REQUIRE(lane.give([&] { done.set_value(); }));
+  release.set_value();
+  done.get_future().wait();
+  lane.end();
+  CHECK_EQ(order.substr(0, 9), "1aaraaraA");
 }
 
 TEST_CASE("rounds turn each piece when it wants, all at once when hastened") {
