@@ -125,6 +125,7 @@ class Program:
 
     def __init__(self, lab, kind, name, value, token=""):
         self.lab, self.kind, self.name, self.value, self.token = lab, kind, name, value, token
+        self.slow_s = 0  # Seconds that a list of all records takes.
         self.place = lab.monitor
         self.folder = self.place.folder / kind
         self.account = self.folder / "records.json"
@@ -153,6 +154,10 @@ class Program:
              "targets": [self.value]}]}))
         quiet = "    def log_message(self, *unused):\n        pass\n"
         assert quiet in text
+        listed = 'elif self.path == "/records":\n            with LOCK:\n                self.'
+        assert listed in text
+        text = text.replace(listed, listed.replace(
+            "with LOCK", f"__import__('time').sleep({self.slow_s})\n            with LOCK"))
         return text.replace(quiet, f"""    def log_message(self, *words):
         import time
         with open({str(self.log)!r}, "a", encoding="utf-8") as log:
@@ -172,8 +177,9 @@ class Program:
 
     def settings(self):
         if self.kind == "webhook":
+            slow = {"timeout": f"{self.slow_s + 2}s"} if self.slow_s else {}
             return {"type": "webhook", "endpoint": "http://127.0.0.1:8888",
-                    "authorities": [f"{self.lab.bind.address}:53"]}
+                    "authorities": [f"{self.lab.bind.address}:53"]} | slow
         return {"type": "exec", "argv": [str(self.program), str(self.account)]}
 
     def calls(self):

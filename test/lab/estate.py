@@ -85,8 +85,12 @@ class Estate:
                      values={"site-a": ["i-a"], "site-b": ["i-b"]})
         self.names["lb-1 SLB"] = name
 
+    def _add_webhook_slow(self, name, kind):
+        self._add_webhook(name, kind)
+        self.accounts["webhook"].slow_s = 3
+
     def _add_webhook(self, name, kind):
-        account = self.accounts[kind] = Program(self.lab, "webhook", name, A)
+        account = self.accounts["webhook"] = Program(self.lab, "webhook", name, A)
         self._record("edge", name, account)
 
     def _add_exec(self, name, kind):

@@ -14,7 +14,7 @@ endfunction()
 foreach(name all several)
   pm_provider(${name} lab)
 endforeach()
-foreach(name cloudflare cloudflare-proxied aliyun aliyun-slb webhook exec knot powerdns)
+foreach(name cloudflare cloudflare-proxied aliyun aliyun-slb webhook webhook-slow exec knot powerdns)
   pm_provider(${name} long)
 endforeach()
 

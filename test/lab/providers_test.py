@@ -101,6 +101,8 @@ def killed_half_way(binaries):
 
 SCENARIOS = {kind: (lambda binaries, kind=kind: fail_over(kind, {kind: "api"}, binaries))
              for kind in ONE_EACH if kind != "rfc2136"}
+SCENARIOS["webhook-slow"] = lambda binaries: fail_over("webhook-slow", {"webhook-slow": "api"},
+                                                       binaries)
 SCENARIOS["all"] = lambda binaries: fail_over("all", ONE_EACH, binaries)
 SCENARIOS["several"] = killed_half_way
 
