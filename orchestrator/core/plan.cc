@@ -28,12 +28,16 @@ constexpr std::array kRows{
                "the other site or a record knows our number as another reign's: we go above it"},
     Transition{Phase::kSteady, Trigger::kPrimaryDoubted, Phase::kSuspect, "suspect",
                "the site in power does not answer as it should"},
+    Transition{Phase::kSteady, Trigger::kVipLeft, Phase::kPreparing, "follow-vip",
+               "the site in power lost its virtual address to the other, and every gate is open"},
     Transition{Phase::kSuspect, Trigger::kDisowned, Phase::kUnadopted, "disowned-in-doubt",
                "an agent knows more of this service than this monitor does"},
     Transition{Phase::kSuspect, Trigger::kPrimaryUp, Phase::kSteady, "doubt-over",
                "the site in power answers again"},
     Transition{Phase::kSuspect, Trigger::kPrimaryDown, Phase::kPreparing, "fail-over",
                "the site in power is down and every gate is open"},
+    Transition{Phase::kSuspect, Trigger::kVipLeft, Phase::kPreparing, "follow-vip-in-doubt",
+               "the site in power lost its virtual address to the other, and every gate is open"},
     Transition{Phase::kPreparing, Trigger::kRestored, Phase::kUnadopted, "disowned-preparing",
                "this monitor was restored: an older state of it finishes no move"},
     Transition{Phase::kPreparing, Trigger::kPrepareAccepted, Phase::kFencing, "prepared",
@@ -404,6 +408,7 @@ bool holds(Trigger trigger, Turn& turn) {
              (turn.s.phase != Phase::kPreparing ||
               (turn.s.move->automatic && !turn.s.move->fence_left));
     case Trigger::kPrimaryDown: return may_fail_over(turn);
+    case Trigger::kVipLeft: return may_follow_vip(turn);
     case Trigger::kFoundFenced: return found_fenced(turn);
     case Trigger::kNumberTaken: return number_taken(turn);
     case Trigger::kPrepareAccepted: return prepare_accepted(turn);
@@ -449,8 +454,11 @@ void take(const Transition& row, Turn& turn) {
     undo(turn, "cancelled by " + turn.s.move->actor);
   }
   if (is(row, "fail-over")) start_failover(turn);
+  if (row.on == Trigger::kVipLeft) follow_vip(turn);
   if (is(row, "prepared")) prepared(turn);
-  if (row.to == Phase::kPreparing && from != Phase::kSuspect) again(turn);
+  if (row.to == Phase::kPreparing && from != Phase::kSuspect && from != Phase::kSteady) {
+    again(turn);
+  }
   if (row.to == Phase::kVerifying) crowned(turn);
   if (is(row, "serves"))
     step_done(turn, "verify", turn.name(turn.s.move->to) + " passes its probes");

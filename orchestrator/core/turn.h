@@ -96,6 +96,11 @@ bool end_restore(Turn& turn);  // True when one was on.
 void order_what_is_due(Turn& turn);
 VouchWish wish(Turn& turn);
 
+// vip.cc: where keepalived moved a virtual address.
+bool may_follow_vip(Turn& turn);  // What refuses is told once.
+void follow_vip(Turn& turn);
+void watch_vip(Turn& turn);
+
 // asks.cc
 void obey(Turn& turn, const OperatorAsked& asked);
 
