@@ -85,8 +85,8 @@ Result<std::unique_ptr<ServiceRunner>> AgentProgram::make_runner(
   parts.witness = witness_;
   if (!dry_run_) parts.run_hook = run_hook;
   if (!dry_run_) {
-    parts.tell_role = [path = vip_worth_path(config_.state_dir, settings.name)](Role role) {
-      return write_vip_worth(path, role);
+    parts.tell_worth = [path = vip_worth_path(config_.state_dir, settings.name)](int worth) {
+      return write_vip_worth(path, worth);
     };
   }
   parts.vip_holds = vip_word_from(config_.state_dir, settings.name);

@@ -223,10 +223,12 @@ void ServiceRunner::read_back(const ReadBack& back, const Standing& applied,
 }
 
 // After the stores and ports: these do not wait for the disk of a file.
-void ServiceRunner::tell_role(Role role) {
-  if (!parts_.tell_role || told_role_ == role) return;
-  const auto told = parts_.tell_role(role);
-  if (told) told_role_ = role;
+void ServiceRunner::tell_worth(Role role, Instant now) {
+  if (!parts_.tell_worth) return;
+  const int worth = worth_.now(role, now);
+  if (told_worth_ == worth) return;
+  const auto told = parts_.tell_worth(worth);
+  if (told) told_worth_ = worth;
   const std::lock_guard lock(mutex_);
   say("vip-untold", {told.ok(), false, !told.ok(), told ? "" : told.error().message});
 }
@@ -265,7 +267,7 @@ Duration ServiceRunner::turn() {
   }
   if (took && bells_.lease_changed) bells_.lease_changed();
   const ReadBack back = applier_.apply(next, now);
-  tell_role(role);
+  tell_worth(role, now);
   const std::lock_guard lock(mutex_);
   read_back(back, next, fence_epoch, reign);
   if (const bool owed = applier_.owes_units(); owed != guard_.record().units_owed) {

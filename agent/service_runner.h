@@ -38,8 +38,8 @@ struct DeadmanGoal {
   Instant until{0};  // kArmed: of the lease.
 };
 
-// Tells keepalived the role of this site; empty: nobody is told.
-using RoleTeller = std::function<Result<void>(Role)>;
+// Tells keepalived what this site is worth; empty: nobody is told.
+using WorthTeller = std::function<Result<void>(int)>;
 
 using RunHook = std::function<Result<void>(const HookSettings&, const std::string& json)>;
 
@@ -62,7 +62,7 @@ class ServiceRunner {
     std::vector<AttachedDriver> drivers;
     Witness* witness = nullptr;  // Outlives the runner; may be nullptr.
     RunHook run_hook;
-    RoleTeller tell_role;
+    WorthTeller tell_worth;
     std::optional<bool> vip_holds;  // As a former run was told.
     const Clock* clock = nullptr;
   };
@@ -147,7 +147,7 @@ class ServiceRunner {
   void note_order(const Order& order, const Verdict& verdict);
   bool finish_take(Instant now);
   void note_level(Level level, Instant now);
-  void tell_role(Role role);
+  void tell_worth(Role role, Instant now);
   void say(const char* event, const Verdict& verdict);
   void watch(const ServicePoll& poll, bool lent);
   bool may_watch(bool lent);
@@ -193,8 +193,9 @@ class ServiceRunner {
   std::string told_run_;
   bool told_lone_ = false;
   Level level_ = Level::kUntouched;
-  Standing applied_;               // By the runner's thread, last.
-  std::optional<Role> told_role_;  // The runner's thread's own.
+  Standing applied_;  // By the runner's thread, last.
+  VipWorth worth_;    // This and the next are the runner's thread's own.
+  std::optional<int> told_worth_;
 
   std::atomic<std::int64_t> last_turn_ns_{0};
   Queue<Hook> hooks_{16};

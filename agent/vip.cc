@@ -70,9 +70,13 @@ std::string vip_unfit(const ServiceReport& report) {
   return report.role == Role::kPrimary ? probe_unfit(report) : "";
 }
 
-int vip_worth(Role role) {
+int VipWorth::now(Role role, Instant at) {
+  if (role_ != role) {
+    since_ = role_ ? at : at - kVipWorthAfter;  // A restarted agent goes on.
+    role_ = role;
+  }
   switch (role) {
-    case Role::kPrimary: return 1;
+    case Role::kPrimary: return at - since_ >= kVipWorthAfter ? 1 : 0;
     case Role::kFenced: return kWorthNothing;
     case Role::kNone:
     case Role::kStandby: break;
@@ -80,8 +84,8 @@ int vip_worth(Role role) {
   return 0;
 }
 
-Result<void> write_vip_worth(const std::string& path, Role role) {
-  return write_file_durably(path, std::to_string(vip_worth(role)) + "\n");
+Result<void> write_vip_worth(const std::string& path, int worth) {
+  return write_file_durably(path, std::to_string(worth) + "\n");
 }
 
 std::string vip_worth_path(const std::string& state_dir, const std::string& service) {

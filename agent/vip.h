@@ -35,11 +35,22 @@ class VipWatch {
 // writes, run its units and pass its own probes; a standby must be one that could be promoted.
 std::string vip_unfit(const ServiceReport& report);
 
-// What the role is worth in keepalived's election, as the number in the file that it tracks.
-int vip_worth(Role role);
+// What this site is worth in keepalived's election, as the number in the file that it tracks: 1 in
+// power, 0 not, and fenced so little that the address is given up at once. Not thread-safe.
+class VipWorth {
+ public:
+  // A site that comes to power is worth more only after kVipWorthAfter: keepalived that stands by
+  // and whose priority changes begins its wait for the other's silence anew, 3 s more.
+  int now(Role role, Instant at);
+
+ private:
+  std::optional<Role> role_;
+  Instant since_{0};
+};
+inline constexpr Duration kVipWorthAfter = 5s;
 
 // Makes `path` hold that number. Any failure is of the disk.
-Result<void> write_vip_worth(const std::string& path, Role role);
+Result<void> write_vip_worth(const std::string& path, int worth);
 
 // Where these things stand in the agent's folder: the file that keepalived tracks, and what its
 // scripts said last ("holds" or "yields").

@@ -58,6 +58,7 @@ void put_keepalived(Flat& flat, const ServiceSettings& s) {
   for (const auto& [site, number] : k.priorities) flat.put(at + "priorities." + site, number);
   flat.put(at + "router_id", k.router_id);
   flat.put(at + "peers", std::string(k.multicast ? "multicast" : "unicast"));
+  for (const auto& [site, address] : k.unicast) flat.put(at + "unicast." + site, address);
   flat.put(at + "interval", k.interval);
   flat.put(at + "timeout", k.timeout);
   flat.put(at + "weight", k.weight);

@@ -67,10 +67,7 @@ std::string head(const ServiceSettings& service, const std::string& site, const 
 std::string peers(const ServiceSettings& service, const std::string& site) {
   const KeepalivedSettings& k = *service.keepalived;
   if (k.multicast) return "";
-  const auto address = [&](bool other) {
-    const SiteSettings& at = site_of(service, site, other);
-    return k.is_ipv6() ? at.address6 : at.address;
-  };
+  const auto address = [&](bool other) { return k.unicast.at(site_of(service, site, other).name); };
   return fmt::format("  unicast_src_ip {}\n  unicast_peer {{\n    {}\n  }}\n", address(false),
                      address(true));
 }
@@ -97,6 +94,7 @@ std::string text_of(const ServiceSettings& service, const std::string& site, con
              "  virtual_router_id {2}\n"
              "  priority {3}\n"
              "  advert_int {4}\n"
+             "  garp_master_refresh 5\n"
              "{5}{6}"
              "  virtual_ipaddress {{\n{7}  }}\n"
              "  track_script {{\n    fit_{0}\n  }}\n"

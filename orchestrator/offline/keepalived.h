@@ -20,7 +20,8 @@ struct KeepalivedSettings {
   std::vector<std::string> addresses;             // "192.0.2.100/24"; all of one family.
   std::map<std::string, std::string> interfaces;  // Site -> its interface in the LAN.
   int router_id = 0;                              // VRID, 1 to 255.
-  bool multicast = false;                         // Else adverts go to the other site's address.
+  bool multicast = false;                         // Else adverts go to the other site alone,
+  std::map<std::string, std::string> unicast;     // from and to these: site -> its address there.
   Duration interval = 2s;
   Duration timeout = 3s;
   int weight = -50;

@@ -133,14 +133,25 @@ void read_place(ConfigTable& table, std::string_view key, std::string& path) {
   while (path.size() > 1 && path.back() == '/') path.pop_back();
 }
 
-void check_peers(ConfigTable& table, const KeepalivedSettings& k, const ServiceSettings& service) {
-  for (const SiteSettings& site : service.sites) {
-    const std::string& address = k.is_ipv6() ? site.address6 : site.address;
-    if (k.multicast || !address.empty()) continue;
-    table.complain("peers",
-                   "\"multicast\", or an address of each site in the family of `addresses`",
-                   fmt::format("{} has no {}", site.name, k.is_ipv6() ? "address6" : "address"));
+// The sites' own addresses, unless VRRP goes by others.
+void read_unicast(ConfigTable& table, KeepalivedSettings& k, const ServiceSettings& service) {
+  ConfigTable own = table.table("unicast");
+  if (k.multicast && own.present()) {
+    own.complain("", "nothing with peers = \"multicast\"");
   }
+  const char* family = k.is_ipv6() ? "IPv6" : "IPv4";
+  for (const SiteSettings& site : service.sites) {
+    std::string& address = k.unicast[site.name];
+    address = own.text(site.name, k.is_ipv6() ? site.address6 : site.address);
+    if (k.multicast || (k.is_ipv6() ? is_ipv6(address) : is_ipv4(address))) continue;
+    if (own.has(site.name)) {
+      own.complain(site.name, fmt::format("an {} address, as `addresses` are", family));
+    } else {
+      table.complain("peers", "\"multicast\", or a table [service.keepalived.unicast]",
+                     fmt::format("{} has no {} address", site.name, family));
+    }
+  }
+  own.finish();
 }
 
 void check_neighbours(ConfigTable& table, const KeepalivedSettings& k, MonitorReading& reading) {
@@ -161,7 +172,7 @@ std::optional<KeepalivedSettings> read_keepalived(ConfigTable table, const Servi
   read_interfaces(table, k, service);
   read_election(table, k);
   read_priorities(table, k, service);
-  check_peers(table, k, service);
+  read_unicast(table, k, service);
   check_neighbours(table, k, reading);
   k.credentials = table.text("credentials");
   if (!k.credentials.empty()) {

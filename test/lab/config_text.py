@@ -40,6 +40,8 @@ def monitor_toml(monitor, provider, service, sites):
     parts += ["[provider.corp]", _toml({"type": "rfc2136"} | provider)]
     parts += ["[[service]]", _toml(own)]
     parts += ["[[service.record]]", _toml(record)]
+    for name, table in service.get("tables", {}).items():
+        parts += [f"[service.{name}]", _toml(table)]
     parts += ["[[service.probe]]", _toml(service["probe"])]
     for site in sites:
         parts += ["[[service.site]]", _toml(site)]

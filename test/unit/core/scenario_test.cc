@@ -80,6 +80,7 @@ class Stage {
       if (word == "dry") policy_.dry = true;
       if (word == "propose") policy_.mode = Mode::kPropose;
       if (word == "quorum=1") policy_.quorum = 1;
+      if (word == "vip") policy_.vip_silent = 9s;
     }
   }
 
@@ -218,6 +219,12 @@ class Stage {
       view.applier_running = yes;
     } else if (key == "behind") {
       view.caught_up_age = time(value);
+    } else if (key == "vip") {
+      view.vip = VipView{value == "holds", 0s, 0s};
+    } else if (key == "vip-since") {
+      view.vip->since = time(value);
+    } else if (key == "vip-heard") {
+      view.vip->heard = time(value);
     } else if (key == "told") {
       view.told_age = time(value);
     } else if (key == "peer") {
