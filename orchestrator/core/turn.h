@@ -56,8 +56,10 @@ void fold(Turn& turn);
 // since.
 bool older_move(const Turn& turn);
 
-// plan.cc: whether the trigger of a row holds, and what taking the row does.
+// triggers.cc: whether the trigger of a row holds.
 bool holds(Trigger trigger, Turn& turn);
+Wanted automatic_move(Turn& turn);
+// takings.cc: what taking a row does.
 void take(const Transition& row, Turn& turn);
 
 // moves.cc

@@ -189,7 +189,7 @@ class Sites:
 
 @contextlib.contextmanager
 def live_sites(outcome, binaries, peers="multicast"):
-    """A pair under load whose virtual address is at site-a, and that could be moved at any moment."""
+    """A pair under load with the virtual address at site-a, that could be moved at any moment."""
     with Lab(binaries) as lab:
         sites = Sites(lab, peers)
         try:

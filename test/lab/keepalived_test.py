@@ -71,7 +71,7 @@ def stopped(outcome, binaries):
 
 
 def unfit(outcome, binaries):
-    """A unit of the site in power dies where no probe sees it: its check fails, the address goes."""
+    """A unit of the site in power dies and no probe sees it: its check fails, the address goes."""
     with live_sites(outcome, binaries) as sites:
         fault = now()
         sites.lab.a.place.run([sites.lab.a.place.folder / "agent" / "worker", "stop"])
