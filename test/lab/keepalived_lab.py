@@ -188,15 +188,19 @@ class Sites:
 
 
 @contextlib.contextmanager
-def live_sites(outcome, binaries, peers="multicast"):
+def live_sites(outcome, binaries, peers="multicast", record=True):
     """A pair under load with the virtual address at site-a, that could be moved at any moment."""
     with Lab(binaries) as lab:
         sites = Sites(lab, peers)
         try:
+            lab.service["record"] = record
             lab.configure()
             sites.render()
             lab.start_sites()
             lab.start_pointsman()
+            if not record:  # Nothing names a site: a person says who is in power.
+                wait_until("adopted", 15, lambda: lab.cli(
+                    "adopt", SERVICE, "--primary", "site-a", check=False)[0] == 0, every=0.5)
             lab.wait_steady()
             sites.start()
             lab.start_load()

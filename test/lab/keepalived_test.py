@@ -70,6 +70,16 @@ def stopped(outcome, binaries):
         finish(sites, outcome, "site-b", fault)
 
 
+def no_record(outcome, binaries):
+    """The same with a service that has no record: the address is all that its users know."""
+    with live_sites(outcome, binaries, record=False) as sites:
+        fault = now()
+        sites.keepalived["site-a"].process.stop()
+        followed(sites, outcome, fault, 20, 2.0)
+        outcome.must(sites.lab.status()["last_move"]["outcome"] == "done", "the move is not done")
+        finish(sites, outcome, "site-b", fault)
+
+
 def unfit(outcome, binaries):
     """A unit of the site in power dies and no probe sees it: its check fails, the address goes."""
     with live_sites(outcome, binaries) as sites:
@@ -198,7 +208,7 @@ def paused(outcome, binaries):
 
 
 SCENARIOS = {one.__name__.replace("_", "-"): one for one in (
-    stopped, unfit, app_dead, site_cut, vrrp_cut, killed, hung, monitor_away, paused)}
+    stopped, no_record, unfit, app_dead, site_cut, vrrp_cut, killed, hung, monitor_away, paused)}
 
 
 def run(name, binaries):
