@@ -68,10 +68,11 @@ void follow_vip(Turn& turn) {
   step_running(turn, "prepare");
 }
 
+// Of a site whose agent is silent nothing is known, and nothing is told.
 void watch_vip(Turn& turn) {
-  if (!has_vip(turn)) return;
+  if (!has_vip(turn) || !turn.fresh_agent(0) || !turn.fresh_agent(1)) return;
   const auto holds_for = [&](const SiteView& view) {
-    const bool holds = view.agent_heard && view.agent.vip && view.agent.vip->holds;
+    const bool holds = view.agent.vip && view.agent.vip->holds;
     return holds ? view.agent.vip->since + (turn.now - view.agent_at) : Duration::zero();
   };
   const Duration both = std::min(holds_for(turn.s.sites[0]), holds_for(turn.s.sites[1]));

@@ -98,6 +98,24 @@ def app_dead(outcome, binaries):
         finish(sites, outcome, "site-b", fault)
 
 
+def agent_restarted(outcome, binaries):
+    """The agents are killed and come back, as by an upgrade: the address stays where it is."""
+    with live_sites(outcome, binaries) as sites:
+        fault, before = now(), epoch(sites)
+        for site in (sites.lab.a, sites.lab.b):
+            site.agent.kill()
+            time.sleep(1.5)
+            site.start_agent()
+            time.sleep(4)
+        sites.lab.wait_steady()
+        moved = [change for holder in sites.holders.values() for change in holder.changes
+                 if change[0] >= fault]
+        outcome.must(not moved and epoch(sites) == before, f"it moved: {moved}")
+        vips = {site["name"]: site.get("vip") for site in sites.lab.status()["sites"]}
+        outcome.must(vips == {"site-a": "holds", "site-b": "yields"}, f"agents tell {vips}")
+        finish(sites, outcome, "site-a", fault)
+
+
 def site_cut(outcome, binaries):
     """The site in power vanishes from every line: no fence is acknowledged."""
     with live_sites(outcome, binaries) as sites:
@@ -208,7 +226,7 @@ def paused(outcome, binaries):
 
 
 SCENARIOS = {one.__name__.replace("_", "-"): one for one in (
-    stopped, no_record, unfit, app_dead, site_cut, vrrp_cut, killed, hung, monitor_away, paused)}
+    stopped, no_record, unfit, app_dead, agent_restarted, site_cut, vrrp_cut, killed, hung, monitor_away, paused)}
 
 
 def run(name, binaries):
