@@ -201,7 +201,9 @@ std::string service_text(const Json& service, bool whole, const Paint& paint) {
   }
   const std::string published = service.string_or("published");
   const std::string primary = service.string_or("primary");
-  if (!primary.empty() && published != primary) {
+  const bool nothing_to_publish = published.empty() && service.array_or_empty("record").empty() &&
+                                  service.find("record") != nullptr;
+  if (!primary.empty() && published != primary && !nothing_to_publish) {
     text += paint(Tone::kDoubt, fmt::format(", published at {}",
                                             published.empty() ? "no known site" : published));
   }
