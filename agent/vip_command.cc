@@ -75,7 +75,9 @@ int run_vip(const VipAsked& asked, std::ostream& out) {
   }
   if (!answer) {
     const bool known = answer.error().code == ErrorCode::kRefused;
-    return fail(out, known ? kRefused : kUnreachable, answer.error().message);
+    return known ? fail(out, kRefused, answer.error().message)
+                 : fail(out, kUnreachable,
+                        "no agent answers at " + place->control + ": " + answer.error().message);
   }
   if (asked.word != "fit" || answer->bool_or("fit")) return kDone;
   return fail(out, kFailed, asked.service + " is not fit here: " + answer->string_or("reason"));
