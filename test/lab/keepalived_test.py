@@ -226,7 +226,8 @@ def paused(outcome, binaries):
 
 
 SCENARIOS = {one.__name__.replace("_", "-"): one for one in (
-    stopped, no_record, unfit, app_dead, agent_restarted, site_cut, vrrp_cut, killed, hung, monitor_away, paused)}
+    stopped, no_record, unfit, app_dead, agent_restarted, site_cut, vrrp_cut, killed, hung,
+    monitor_away, paused)}
 
 
 def run(name, binaries):
