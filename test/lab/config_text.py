@@ -44,7 +44,8 @@ def monitor_toml(monitor, provider, service, sites, more=None, records=()):
 
     `more` are further providers, NAME: table; `records` all records, else the one at `corp`.
     """
-    own = {key: value for key, value in service.items() if not isinstance(value, dict)}
+    own = {key: value for key, value in service.items()
+           if not isinstance(value, dict) and key != "record"}
     parts = ["[monitor]", _toml(monitor["monitor"])]
     if monitor.get("web"):
         parts += ["[web]", _toml(monitor["web"])]
@@ -53,8 +54,10 @@ def monitor_toml(monitor, provider, service, sites, more=None, records=()):
     for name, table in (more or {}).items():
         parts += [f"[provider.{name}]", _toml(table)]
     parts += ["[[service]]", _toml(own)]
-    for record in records or [RECORD]:
+    for record in (records or [RECORD]) if service.get("record", True) else ():
         parts += ["[[service.record]]", record_toml(record)]
+    for name, table in service.get("tables", {}).items():
+        parts += [f"[service.{name}]", _toml(table)]
     parts += ["[[service.probe]]", _toml(service["probe"])]
     for site in sites:
         parts += ["[[service.site]]", _toml(site)]
