@@ -12,11 +12,14 @@
 #include <fstream>
 #include <mutex>
 #include <sstream>
+#include <thread>
 
 #include "base/clock.h"
 
 namespace pointsman {
 namespace {
+
+constexpr Duration kFullServerPause = 20ms;
 
 Result<Endpoint> endpoint_of(const MysqlSettings& settings) {
   if (!settings.socket.empty()) return parse_endpoint("unix:" + settings.socket);
@@ -155,7 +158,15 @@ void MysqlConnection::abandon() {
 
 Result<void> MysqlConnection::open(Instant deadline) {
   if (mysql_ != nullptr) return {};
-  RETURN_IF_ERROR(connect(deadline));
+  // The place that a full server keeps for us is held, for a moment, by each client that it turns
+  // away.
+  auto connected = connect(deadline);
+  while (!connected.ok() && server_error_ == ER_CON_COUNT_ERROR &&
+         system_clock().now() + kFullServerPause < deadline) {
+    std::this_thread::sleep_for(kFullServerPause);
+    connected = connect(deadline);
+  }
+  RETURN_IF_ERROR(connected);
   return set_up_session(deadline);
 }
 
