@@ -10,6 +10,7 @@
 
 #include "agent/program.h"
 #include "agent/take_command.h"
+#include "agent/vip_command.h"
 #include "agent/witness_probes.h"
 #include "base/descriptor_limit.h"
 #include "base/http.h"
@@ -28,13 +29,16 @@ constexpr Duration kLeaveWithin = 3s;
 constexpr const char* kUsage =
     "usage: pointsman-agent [--config FILE] [--dry-run] [--version]\n"
     "       pointsman-agent take SERVICE --assert-off SITE --reason TEXT [--yes] [--config FILE]\n"
+    "       pointsman-agent vip SERVICE fit|holds|yields [--config FILE]\n"
     "  take  as root, when the monitor's host is dead too: this site takes power by your word "
     "that\n"
-    "        SITE is off\n";
+    "        SITE is off\n"
+    "  vip   for keepalived's scripts: is this site fit to serve; what became of the address\n";
 
 struct Arguments {
   std::string config = "/etc/pointsman/agent.toml";
   std::optional<TakeAsked> take;
+  std::optional<VipAsked> vip;
   bool dry_run = false;
   bool version = false;
   bool good = true;
@@ -57,6 +61,17 @@ bool read_take(TakeAsked& take, int argc, char** argv, int& k) {
   return true;
 }
 
+// One word of `vip`, or false.
+bool read_vip(VipAsked& vip, const std::string& word) {
+  if (vip.service.empty()) {
+    vip.service = word;
+    return !word.starts_with("-");
+  }
+  if (!vip.word.empty()) return false;
+  vip.word = word;
+  return word == "fit" || word == "holds" || word == "yields";
+}
+
 Arguments read_arguments(int argc, char** argv) {
   Arguments arguments;
   for (int k = 1; k < argc; ++k) {
@@ -65,6 +80,10 @@ Arguments read_arguments(int argc, char** argv) {
       arguments.config = argv[++k];
     } else if (word == "take" && k == 1) {
       arguments.take.emplace();
+    } else if (word == "vip" && k == 1) {
+      arguments.vip.emplace();
+    } else if (arguments.vip) {
+      arguments.good = read_vip(*arguments.vip, word) && arguments.good;
     } else if (arguments.take) {
       arguments.good = read_take(*arguments.take, argc, argv, k) && arguments.good;
     } else if (word == "--dry-run") {
@@ -80,6 +99,10 @@ Arguments read_arguments(int argc, char** argv) {
     arguments.good =
         arguments.good && !take.service.empty() && !take.off.empty() && !take.reason.empty();
     arguments.take->config = arguments.config;
+  }
+  if (arguments.vip) {
+    arguments.good = arguments.good && !arguments.vip->word.empty();
+    arguments.vip->config = arguments.config;
   }
   return arguments;
 }
@@ -157,6 +180,7 @@ int main(int argc, char** argv) {
     std::puts("pointsman-agent " PM_VERSION);
     return 0;
   }
+  if (arguments.vip) return pointsman::run_vip(*arguments.vip, std::cout);
   if (arguments.take) return pointsman::run_take(*arguments.take, std::cin, std::cout);
   try {
     return pointsman::run(arguments);

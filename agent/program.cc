@@ -84,6 +84,12 @@ Result<std::unique_ptr<ServiceRunner>> AgentProgram::make_runner(
   parts.drivers = make_drivers(settings);
   parts.witness = witness_;
   if (!dry_run_) parts.run_hook = run_hook;
+  if (!dry_run_) {
+    parts.tell_worth = [path = vip_worth_path(config_.state_dir, settings.name)](int worth) {
+      return write_vip_worth(path, worth);
+    };
+  }
+  parts.vip_holds = vip_word_from(config_.state_dir, settings.name);
   parts.clock = &clock_;
   if (parts.record.role == Role::kPrimary && settings.deadman && found_deadman_) {
     const Instant asked = clock_.now();

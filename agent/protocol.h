@@ -92,6 +92,13 @@ struct Prepared {
   Duration rest{0};  // Until it runs out, unless renewed.
 };
 
+// What keepalived does here with the service's virtual address, as its scripts told last.
+struct VipReport {
+  bool holds = false;  // Else it stands by, is faulty or was stopped.
+  Duration since{0};   // Age of that word.
+  Duration heard{0};   // Since any of its scripts called: long when it is gone or hangs.
+};
+
 // A person's word that the other site is off, given at this site.
 struct Take {
   std::string off;  // The other site.
@@ -142,6 +149,7 @@ struct ServiceReport {
   std::uint64_t monitor_counter = 0;  // Highest state counter of a monitor ever seen.
   std::uint64_t spec_version = 0;     // Of the witness probes it runs.
   std::optional<Taken> taken;         // In power by a person's word, until a monitor adopts it.
+  std::optional<VipReport> vip;       // Unset: keepalived never told anything.
   // Why it would refuse, now, the automatic prepare that it refused last; "": it no longer would.
   // Unset: it refused none.
   std::optional<std::string> prepare_refusal;

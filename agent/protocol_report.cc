@@ -263,6 +263,11 @@ Json to_json(const ServiceReport& report) {
                                  {"lone", report.peer.lone}}));
   json.set("spec_version", number_json(report.spec_version));
   if (report.taken) json.set("taken", to_json(*report.taken));
+  if (report.vip) {
+    json.set("vip", Json::object({{"holds", report.vip->holds},
+                                  {"since_ms", rounded_down(report.vip->since)},
+                                  {"heard_ms", rounded_up(report.vip->heard)}}));
+  }
   if (report.prepare_refusal) {
     json.set("prepare_refusal", report.prepare_refusal->substr(0, kDetailMost / 4));
   }
@@ -298,6 +303,10 @@ Result<ServiceReport> service_report_from(const Json& json) {
       in.adopt_error(taken.error());
     }
   }
+  read_object(in, "vip", [&](Members& inner) {
+    report.vip = VipReport{inner.flag("holds"), inner.duration("since_ms", 0s, kLongest),
+                           inner.duration("heard_ms", 0s, kLongest)};
+  });
   if (in.has("prepare_refusal")) report.prepare_refusal = in.text("prepare_refusal", kDetailMost);
   report.trouble = in.text("trouble", kDetailMost);
   if (!in.ok()) return in.error();

@@ -49,6 +49,7 @@ AgentServer::AgentServer(const AgentConfig& config, std::vector<ServiceRunner*> 
   control_.route("GET", "/v1/status", [this](const HttpCall&) { return status(); });
   // Only here: the permissions of the socket are its lock.
   control_.route("POST", "/v1/take", [this](const HttpCall& call) { return take(call); });
+  control_.route("POST", "/v1/vip", [this](const HttpCall& call) { return vip(call); });
 }
 
 Result<void> AgentServer::start() {
@@ -161,6 +162,21 @@ HttpReply AgentServer::take(const HttpCall& call) {
   return json_reply(Json::object({{"accepted", answer.verdict.accepted},
                                   {"reason", answer.verdict.reason},
                                   {"wait_ms", whole_ms(answer.rest)}}));
+}
+
+// What keepalived's scripts tell; it is reported, and moves nothing here.
+HttpReply AgentServer::vip(const HttpCall& call) {
+  const auto json = Json::parse(call.body);
+  if (!json) return problem(400, "Bad request", json.error().message);
+  ServiceRunner* runner = find(json->string_or("service"));
+  if (runner == nullptr) return problem(404, "Not found", "no service of that name");
+  const Json* word = json->find("holds");
+  if (word != nullptr && !word->is_bool()) {
+    return problem(400, "Bad request", "holds is true or false");
+  }
+  const auto holds = word == nullptr ? std::nullopt : std::optional<bool>(word->as_bool());
+  const std::string unfit = vip_unfit(runner->on_vip(holds));
+  return json_reply(Json::object({{"fit", unfit.empty()}, {"reason", unfit}}));
 }
 
 HttpReply AgentServer::version() const {

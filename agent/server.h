@@ -28,6 +28,7 @@ class AgentServer {
   HttpReply poll(const HttpCall& call);
   HttpReply order(const HttpCall& call);
   HttpReply take(const HttpCall& call);
+  HttpReply vip(const HttpCall& call);
   HttpReply version() const;
   HttpReply status();
   Result<void> identity_holds() const;

@@ -270,12 +270,26 @@ ServiceReport ServiceRunner::report_locked(Instant now) {
     if (!comparable) report.caught_up_age.reset();
   }
   report.spec_version = spec_version_;
+  report.vip = vip_.report(now);
   report.trouble = applier_.trouble();
   for (const std::string* more : {&deadman_.trouble, &save_trouble_}) {
     if (more->empty()) continue;
     report.trouble += (report.trouble.empty() ? "" : "; ") + more->substr(0, 500);
   }
   return report;
+}
+
+// --- keepalived at this site.
+
+ServiceReport ServiceRunner::on_vip(std::optional<bool> holds) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (vip_.heard(holds, parts_.clock->now())) {
+      log(LogLevel::kNotice, *holds ? "vip-holds" : "vip-yields",
+          {{"service", name()}, {"role", to_string(guard_.record().role)}});
+    }
+  }
+  return report();
 }
 
 // --- A person at this site.

@@ -43,7 +43,8 @@ ServiceRunner::ServiceRunner(Parts parts)
     : parts_(std::move(parts)),
       applier_(parts_.settings.name, std::move(parts_.drivers), parts_.stop_units_after,
                *parts_.clock),
-      guard_(guard_start(parts_)) {
+      guard_(guard_start(parts_)),
+      vip_(parts_.vip_holds, parts_.clock->now()) {
   deadman_.configured = parts_.settings.deadman.has_value();
   deadman_.holds = parts_.kernel_until;
   told_lone_ = guard_.lone(parts_.clock->now());
@@ -221,6 +222,17 @@ void ServiceRunner::read_back(const ReadBack& back, const Standing& applied,
   progress_.notify_all();
 }
 
+// After the stores and ports: these do not wait for the disk of a file.
+void ServiceRunner::tell_worth(Role role, Instant now) {
+  if (!parts_.tell_worth) return;
+  const int worth = worth_.now(role, now);
+  if (told_worth_ == worth) return;
+  const auto told = parts_.tell_worth(worth);
+  if (told) told_worth_ = worth;
+  const std::lock_guard lock(mutex_);
+  say("vip-untold", {told.ok(), false, !told.ok(), told ? "" : told.error().message});
+}
+
 // True when power was taken just now.
 bool ServiceRunner::finish_take(Instant now) {
   if (!guard_.is_taking()) return false;
@@ -237,6 +249,7 @@ Duration ServiceRunner::turn() {
   std::uint64_t fence_epoch = 0;
   Reign reign;
   Instant now;
+  Role role = Role::kNone;
   bool took = false;
   {
     const std::lock_guard lock(mutex_);
@@ -250,9 +263,11 @@ Duration ServiceRunner::turn() {
     note_level(next.level, now);
     fence_epoch = guard_.record().fence_epoch;
     reign = guard_.record().reign;
+    role = guard_.record().role;
   }
   if (took && bells_.lease_changed) bells_.lease_changed();
   const ReadBack back = applier_.apply(next, now);
+  tell_worth(role, now);
   const std::lock_guard lock(mutex_);
   read_back(back, next, fence_epoch, reign);
   if (const bool owed = applier_.owes_units(); owed != guard_.record().units_owed) {

@@ -16,6 +16,7 @@
 #include "agent/config.h"
 #include "agent/deadman.h"
 #include "agent/guard.h"
+#include "agent/vip.h"
 #include "agent/witness.h"
 #include "base/check.h"
 #include "base/clock.h"
@@ -36,6 +37,9 @@ struct DeadmanGoal {
   DeadmanMode mode = DeadmanMode::kUntouched;
   Instant until{0};  // kArmed: of the lease.
 };
+
+// Tells keepalived what this site is worth; empty: nobody is told.
+using WorthTeller = std::function<Result<void>(int)>;
 
 using RunHook = std::function<Result<void>(const HookSettings&, const std::string& json)>;
 
@@ -58,6 +62,8 @@ class ServiceRunner {
     std::vector<AttachedDriver> drivers;
     Witness* witness = nullptr;  // Outlives the runner; may be nullptr.
     RunHook run_hook;
+    WorthTeller tell_worth;
+    std::optional<bool> vip_holds;  // As a former run was told.
     const Clock* clock = nullptr;
   };
 
@@ -92,6 +98,8 @@ class ServiceRunner {
   // The same without the wait.
   OrderReply take_order(const Order& order);
   ServiceReport report();
+  // A script of keepalived called; answers what this site is like.
+  ServiceReport on_vip(std::optional<bool> holds);
   // A person's word at this site; `rest` is then until power comes.
   struct TakeAnswer {
     Verdict verdict;
@@ -139,6 +147,7 @@ class ServiceRunner {
   void note_order(const Order& order, const Verdict& verdict);
   bool finish_take(Instant now);
   void note_level(Level level, Instant now);
+  void tell_worth(Role role, Instant now);
   void say(const char* event, const Verdict& verdict);
   void watch(const ServicePoll& poll, bool lent);
   bool may_watch(bool lent);
@@ -169,6 +178,7 @@ class ServiceRunner {
   bool leaving_ = false;
   Guard guard_;
   CatchUp catch_up_;
+  VipWatch vip_;
   DeadmanState deadman_;
   std::map<std::string, std::string> sources_;  // As the peer advertises its stores.
   bool follow_ = false;
@@ -184,6 +194,8 @@ class ServiceRunner {
   bool told_lone_ = false;
   Level level_ = Level::kUntouched;
   Standing applied_;  // By the runner's thread, last.
+  VipWorth worth_;    // This and the next are the runner's thread's own.
+  std::optional<int> told_worth_;
 
   std::atomic<std::int64_t> last_turn_ns_{0};
   Queue<Hook> hooks_{16};

@@ -12,9 +12,8 @@
 
 #include "agent/config.h"
 #include "agent/guard.h"
-#include "agent/protocol.h"
+#include "agent/local_agent.h"
 #include "base/clock.h"
-#include "base/http.h"
 
 namespace pointsman {
 namespace {
@@ -24,44 +23,6 @@ enum Exit { kDone = 0, kFailed = 1, kUsage = 2, kUnreachable = 3, kRefused = 4 }
 constexpr Duration kAnswerWithin = 5s;
 constexpr Duration kOpenWithin = 90s;  // After the wait: stores apply all that they received first.
 constexpr Duration kLookEvery = 250ms;
-
-// The agent of this host, by its control socket.
-class LocalAgent {
- public:
-  explicit LocalAgent(std::string socket) : socket_(std::move(socket)) {}
-
-  Result<Json> ask(const std::string& method, const std::string& path, const Json& body = Json()) {
-    HttpRequest request;
-    request.method = method;
-    request.url = "http://localhost" + path;
-    request.unix_socket = socket_;
-    if (!body.is_null()) {
-      request.headers = {{"content-type", "application/json"}};
-      request.body = body.dump();
-    }
-    const auto answer = client_.exchange(request, kAnswerWithin);
-    if (!answer) return answer.error();
-    auto json = Json::parse(answer->body);
-    if (!json) return json.error();
-    if (answer->status != 200) {
-      return Error{ErrorCode::kRefused, json->string_or("detail", json->string_or("title"))};
-    }
-    return json;
-  }
-
-  Result<ServiceReport> report(const std::string& service) {
-    const auto status = ask("GET", "/v1/status");
-    if (!status) return status.error();
-    for (const Json& one : status->array_or_empty("services")) {
-      if (one.string_or("service") == service) return service_report_from(one);
-    }
-    return Error{ErrorCode::kNotFound, "the agent here has no service " + service};
-  }
-
- private:
-  std::string socket_;
-  HttpClient client_;
-};
 
 int fail(std::ostream& out, int code, const std::string& text) {
   fmt::print(out, "pointsman-agent take: {}\n", text);
@@ -153,7 +114,7 @@ int run_take(const TakeAsked& asked, std::istream& in, std::ostream& out) {
     return fail(out, kUsage, asked.config + ": [agent] has no control socket");
   }
   http_global_init();
-  LocalAgent agent(outcome.config->control);
+  LocalAgent agent(outcome.config->control, kAnswerWithin);
   const auto report = agent.report(asked.service);
   if (!report) return unreachable(out, report.error());
   show_plan(*report, asked, out);

@@ -75,6 +75,7 @@ class Reader {
     add_holds();
     add_offline();
     add_simulate();
+    add_render();
   }
 
   std::variant<Invocation, Printed> read(std::vector<std::string> arguments);
@@ -116,6 +117,7 @@ class Reader {
   void add_holds();
   void add_offline();
   void add_simulate();
+  void add_render();
   std::string unknown_command(const std::vector<std::string>& arguments) const;
 
   CLI::App app_;
@@ -234,6 +236,17 @@ void Reader::add_simulate() {
   simulate.add_flag_callback(
       "--no-deadman", [this] { in_.question.emplace_back("--no-deadman"); },
       "The agents' dead-man switch is not armed");
+}
+
+void Reader::add_render() {
+  auto& render = add("render", "Configurations of other programs, made from ours");
+  render.require_subcommand(1);
+  auto* keepalived =
+      render.add_subcommand("keepalived", "A pair, one a site, checked with keepalived -t");
+  common(*keepalived);
+  service(*keepalived, true);
+  keepalived->add_option("--dir", in_.dir, "Where SERVICE-SITE.conf are written [.]")
+      ->type_name("DIR");
 }
 
 // "there is no command "stauts"; did you mean "status"?", or "" when the command is known.

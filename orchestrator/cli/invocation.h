@@ -30,7 +30,7 @@ struct Invocation {
   bool online = false;
   int limit = 50;
   Duration wait = 10min;  // How long to follow a move.
-  std::string dir;        // certs
+  std::string dir;        // certs, render
   std::vector<std::string> names;
   bool renew = false;
   std::vector<std::string> question;  // simulate: for pointsman-sim, as it reads it.

@@ -111,6 +111,23 @@ std::string troubles(const Json& site, const Paint& paint) {
   return text;
 }
 
+// Where keepalived has the virtual address, when there is one.
+std::string vip_line(const Json& service, const Paint& paint) {
+  std::vector<std::string> holders;
+  bool any = false;
+  for (const Json& site : service.array_or_empty("sites")) {
+    const std::string vip = site.string_or("vip");
+    any = any || !vip.empty();
+    if (vip == "holds") holders.push_back(site.string_or("name"));
+  }
+  if (!any) return "";
+  const bool well = holders.size() == 1 && holders.front() == service.string_or("primary");
+  return paint(Tone::kDim, "  vip     ") +
+         paint(well ? Tone::kGood : Tone::kDoubt,
+               holders.empty() ? "held by no site" : "held by " + listed(holders)) +
+         "\n";
+}
+
 std::string sites_text(const Json& service, bool whole, const Paint& paint) {
   std::vector<std::vector<Cell>> rows = {{{"SITE", Tone::kDim},
                                           {"VERDICT", Tone::kDim},
@@ -184,14 +201,16 @@ std::string service_text(const Json& service, bool whole, const Paint& paint) {
   }
   const std::string published = service.string_or("published");
   const std::string primary = service.string_or("primary");
-  if (!primary.empty() && published != primary) {
+  const bool nothing_to_publish = published.empty() && service.array_or_empty("record").empty() &&
+                                  service.find("record") != nullptr;
+  if (!primary.empty() && published != primary && !nothing_to_publish) {
     text += paint(Tone::kDoubt, fmt::format(", published at {}",
                                             published.empty() ? "no known site" : published));
   }
   const std::string summary = service.string_or("summary");
   text += "\n";
   if (!summary.empty()) text += "  " + paint(Tone::kPlain, summary) + "\n";
-  text += sites_text(service, whole, paint);
+  text += sites_text(service, whole, paint) + vip_line(service, paint);
   for (const Json& record : service.array_or_empty("record")) text += record_line(record, paint);
   const Json* current = service.find("current_move");
   const Json* last = service.find("last_move");

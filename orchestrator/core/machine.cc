@@ -101,6 +101,7 @@ Consequence step_in_place(const ServicePolicy& policy, ServiceState& state, cons
   propose(turn);
   tell_dry_adoption(turn);
   watch_link(turn);
+  watch_vip(turn);
   watch_preparing(turn);
   restore_record(turn);
   order_what_is_due(turn);

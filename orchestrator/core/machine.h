@@ -258,9 +258,10 @@ enum class Trigger {
   kRestored,      // State of this monitor that is older than what an agent knows.
   kUndoneReigns,  // A site asserted off, whose move is being undone, is back and had come to power.
   kNumberTaken,   // The other site knows our number as another reign's.
-  kDisowned,      // An agent knows more than we do: restored state, or another reign.
+  kVipLeft,   // The site in power gave a virtual address up, the other holds it, gates are open.
+  kDisowned,  // An agent knows more than we do: restored state, or another reign.
 };
-inline constexpr int kTriggers = 23;
+inline constexpr int kTriggers = 24;
 const char* to_string(Trigger trigger);
 
 struct Transition {

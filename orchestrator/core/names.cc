@@ -50,6 +50,7 @@ constexpr std::array<const char*, kTriggers> kTriggerWords{"adoptable",
                                                            "restored",
                                                            "undone-reigns",
                                                            "number-taken",
+                                                           "vip-left",
                                                            "disowned"};
 
 }  // namespace

@@ -49,6 +49,9 @@ struct ServicePolicy {
   int max_moves_per_day = 4;
   bool unfenced_allowed = false;
   bool publish_first = true;
+  // keepalived of a site counts as gone when its scripts did not call for so long; zero: the
+  // service has no virtual address.
+  Duration vip_silent{0};
   // Nothing is done: a move ends where it would begin, rendered, and no other begins until
   // something has changed.
   bool dry = false;

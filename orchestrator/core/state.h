@@ -75,6 +75,13 @@ struct StoreView {
   Duration semi_sync_for{0};                // ...for so long.
 };
 
+// What keepalived of a site did last with the service's virtual address.
+struct VipView {
+  bool holds = false;
+  Duration since{0};  // Age of that word.
+  Duration heard{0};  // Since its scripts last called.
+};
+
 // What an agent said last. The shell makes it from the agent's report.
 struct AgentView {
   SiteRole role = SiteRole::kNone;
@@ -113,6 +120,7 @@ struct AgentView {
   // Why it would refuse, now, the automatic prepare that it refused last; "": it no longer would.
   // Unset: it refused none.
   std::optional<std::string> prepare_refusal;
+  std::optional<VipView> vip;  // Unset: keepalived never told anything.
   std::string trouble;
 };
 
@@ -335,9 +343,11 @@ struct ServiceState {
   Instant apart_since{0};  // The agents do not reach each other; Instant{0}: they do.
   bool apart = false;      // That was told.
   Unprepared unprepared;
-  Instant waits_told{0};  // The trigger of the move whose wait after its fence was told.
-  Reign rewritten;        // The reign whose values were written over an older mark of ours,
-  int rewrites = 0;       // and how often.
+  Instant waits_told{0};    // The trigger of the move whose wait after its fence was told.
+  Reign rewritten;          // The reign whose values were written over an older mark of ours,
+  int rewrites = 0;         // and how often.
+  std::string vip_refusal;  // Why power does not follow the virtual address, last told.
+  bool vip_twice = false;   // Both sites hold it: that was told.
 
   int other(int site) const { return 1 - site; }
   bool has_primary() const { return primary >= 0; }

@@ -56,8 +56,10 @@ void fold(Turn& turn);
 // since.
 bool older_move(const Turn& turn);
 
-// plan.cc: whether the trigger of a row holds, and what taking the row does.
+// triggers.cc: whether the trigger of a row holds.
 bool holds(Trigger trigger, Turn& turn);
+Wanted automatic_move(Turn& turn);
+// takings.cc: what taking a row does.
 void take(const Transition& row, Turn& turn);
 
 // moves.cc
@@ -95,6 +97,11 @@ bool end_restore(Turn& turn);  // True when one was on.
 // orders.cc: what is due now, by state alone.
 void order_what_is_due(Turn& turn);
 VouchWish wish(Turn& turn);
+
+// vip.cc: where keepalived moved a virtual address.
+bool may_follow_vip(Turn& turn);  // What refuses is told once.
+void follow_vip(Turn& turn);
+void watch_vip(Turn& turn);
 
 // asks.cc
 void obey(Turn& turn, const OperatorAsked& asked);

@@ -10,6 +10,7 @@
 #include "base/config_reader.h"
 #include "base/http.h"
 #include "base/time.h"
+#include "orchestrator/offline/keepalived.h"
 #include "probes/probe.h"
 #include "providers/provider.h"
 
@@ -67,6 +68,7 @@ struct ServiceSettings {
   std::vector<RecordSettings> records;
   std::vector<ProbeSettings> probes;
   std::vector<SiteSettings> sites;  // Exactly two.
+  std::optional<KeepalivedSettings> keepalived;
 
   bool has_agents() const { return !sites.empty() && !sites.front().agent.empty(); }
   // The probes of `site` with every placeholder filled in; named "service/site/k".

@@ -44,6 +44,12 @@ void fill_from(ConfigTable root, MonitorReading& reading) {
     ConfigTable section = root.table(provider.name);
     if (section.present()) provider.credentials = section.all_texts();
   }
+  for (ServiceSettings& service : reading.config.services) {
+    if (!service.keepalived || service.keepalived->credentials.empty()) continue;
+    known.insert(service.keepalived->credentials);
+    ConfigTable section = root.table(service.keepalived->credentials);
+    if (section.present()) service.keepalived->auth_pass = read_auth_pass(section);
+  }
   // Sections of later work are the reader's to keep: known, and not looked into.
   for (const std::string& name : reading.notice_names) root.table(name).all_texts();
   for (const char* name : {"cluster", "heartbeat"}) root.table(name).all_texts();

@@ -49,6 +49,29 @@ void put_service(Flat& flat, const ServiceSettings& s) {
   flat.put(at + "quorum", s.quorum);
 }
 
+void put_keepalived(Flat& flat, const ServiceSettings& s) {
+  if (!s.keepalived) return;
+  const KeepalivedSettings& k = *s.keepalived;
+  const std::string at = "service." + s.name + ".keepalived.";
+  flat.put(at + "addresses", k.addresses);
+  for (const auto& [site, name] : k.interfaces) flat.put(at + "interfaces." + site, name);
+  for (const auto& [site, number] : k.priorities) flat.put(at + "priorities." + site, number);
+  flat.put(at + "router_id", k.router_id);
+  flat.put(at + "peers", std::string(k.multicast ? "multicast" : "unicast"));
+  for (const auto& [site, address] : k.unicast) flat.put(at + "unicast." + site, address);
+  flat.put(at + "interval", k.interval);
+  flat.put(at + "timeout", k.timeout);
+  flat.put(at + "weight", k.weight);
+  flat.put(at + "fall", k.fall);
+  flat.put(at + "rise", k.rise);
+  flat.put(at + "advert", k.advert);
+  flat.put(at + "credentials", k.credentials);
+  flat.put_secret(at + "auth_pass", k.auth_pass);
+  flat.put(at + "scripts", k.scripts);
+  flat.put(at + "agent_config", k.agent_config);
+  flat.put(at + "agent_state", k.agent_state);
+}
+
 void put_parts(Flat& flat, const ServiceSettings& s) {
   const std::string at = "service." + s.name + ".";
   for (const RecordSettings& record : s.records) {
@@ -61,6 +84,7 @@ void put_parts(Flat& flat, const ServiceSettings& s) {
   for (std::size_t i = 0; i < s.probes.size(); ++i) {
     flat.put(fmt::format("{}probe.{}", at, i), s.probes[i].shape.to_json().dump());
   }
+  put_keepalived(flat, s);
   for (const SiteSettings& site : s.sites) {
     const std::string key = at + "site." + site.name + ".";
     flat.put(key + "address", site.address);

@@ -36,6 +36,11 @@ RecordSettings read_record(ConfigTable table, const ServiceSettings& service,
 ProbeSettings read_probe(ConfigTable table, const ServiceSettings& service,
                          MonitorReading& reading);
 
+// After the sites, whose addresses it needs. nullopt: the service has no virtual address.
+std::optional<KeepalivedSettings> read_keepalived(ConfigTable table, const ServiceSettings& service,
+                                                  MonitorReading& reading);
+std::string read_auth_pass(ConfigTable& section);
+
 // Relations between the timings of a service, and between its sites.
 void check_timings(ConfigTable& table, const ServiceSettings& service, MonitorReading& reading);
 void check_sites(ConfigTable& table, std::vector<ConfigTable>& sites,

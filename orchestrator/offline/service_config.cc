@@ -63,14 +63,16 @@ void read_parts(ConfigTable& table, ServiceSettings& service, MonitorReading& re
   std::vector<ConfigTable> sites = table.tables("site");
   for (ConfigTable& site : sites) service.sites.push_back(read_site(site, reading));
   check_sites(table, sites, service, reading);
+  service.keepalived = read_keepalived(table.table("keepalived"), service, reading);
   for (ConfigTable& record : table.tables("record")) {
     service.records.push_back(read_record(record, service, reading));
   }
   for (ConfigTable& probe : table.tables("probe")) {
     service.probes.push_back(read_probe(probe, service, reading));
   }
-  if (service.records.empty() && !table.has("record")) {
-    table.complain("record", "at least one [[service.record]]", "is missing");
+  if (service.records.empty() && !table.has("record") && !service.keepalived) {
+    table.complain("record", "at least one [[service.record]], or [service.keepalived]",
+                   "is missing");
   }
   if (service.probes.empty() && !table.has("probe")) {
     table.complain("probe", "at least one [[service.probe]]", "is missing");

@@ -88,6 +88,7 @@ AgentView view_of(const ServicePolicy& policy, const ServiceReport& report) {
   view.monitor_counter = report.monitor_counter;
   if (report.taken) view.taken = report.taken->by.actor + " (" + report.taken->by.reason + ")";
   view.prepare_refusal = report.prepare_refusal;
+  if (report.vip) view.vip = VipView{report.vip->holds, report.vip->since, report.vip->heard};
   view.trouble = report.trouble;
   read_stores(report, view);
   read_positions(policy, report, view);

@@ -47,6 +47,7 @@ Json site_json(const ServiceSnapshot& shot, int site) {
                               {"applier_running", view.agent.applier_running},
                               {"errant", view.agent.errant}});
   if (view.agent.has_stores) json.set("replication", std::move(stores));
+  if (heard && view.agent.vip) json.set("vip", view.agent.vip->holds ? "holds" : "yields");
   return json;
 }
 

@@ -113,6 +113,7 @@ ServicePolicy policy_of(const MonitorConfig& config, const ServiceSettings& serv
   policy.max_moves_per_day = service.max_moves_per_day;
   policy.unfenced_allowed = service.unfenced == "allow";
   policy.publish_first = service.order != "promote-first";
+  if (service.keepalived) policy.vip_silent = service.keepalived->silent_after();
   return policy;
 }
 

@@ -12,7 +12,7 @@ _pointsman_names() {
 
 _pointsman() {
   local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]}
-  local commands="status explain failover adopt cancel pause resume ack history check certs simulate"
+  local commands="status explain failover adopt cancel pause resume ack history check certs render simulate"
   local command="" service="" skip="" i
   for ((i = 1; i < COMP_CWORD; ++i)); do
     if [[ -n $skip ]]; then
@@ -39,6 +39,7 @@ _pointsman() {
     history) options+=" --limit --verify" ;;
     check) options+=" --online" ;;
     certs) options+=" --dir --renew" ;;
+    render) options+=" --dir" ;;
     simulate)
       options+=" --kill --freeze --cut --service --primary --runs --seed --length --delay"
       options+=" --no-deadman"
@@ -59,6 +60,9 @@ _pointsman() {
         choices=$options
       elif [[ -z $command ]]; then
         choices=$commands
+      elif [[ $command == render ]]; then
+        choices="keepalived"
+        [[ $service == keepalived ]] && choices=$(_pointsman_names services)
       elif [[ $command == certs ]]; then
         [[ -z $service ]] && choices="init issue"
       elif [[ $command != check && $command != simulate && -z $service ]]; then
@@ -81,7 +85,7 @@ _pointsman_agent() {
   if [[ ${COMP_WORDS[1]} == take && $COMP_CWORD -gt 1 ]]; then
     choices="--assert-off --reason --yes --config"
   else
-    choices="take --config --dry-run --version"
+    choices="take vip --config --dry-run --version"
   fi
   mapfile -t COMPREPLY < <(compgen -W "$choices" -- "$word")
 }

@@ -31,7 +31,8 @@ def agent_toml(site, settings):
 
 def monitor_toml(monitor, provider, service, sites):
     """Tables of section [monitor], the provider `corp`, [[service]] and its sites."""
-    own = {key: value for key, value in service.items() if not isinstance(value, dict)}
+    own = {key: value for key, value in service.items()
+           if not isinstance(value, dict) and key != "record"}
     record = {"provider": "corp", "zone": "example.test", "name": "api.example.test", "type": "A"}
     parts = ["[monitor]", _toml(monitor["monitor"])]
     if monitor.get("web"):
@@ -39,7 +40,10 @@ def monitor_toml(monitor, provider, service, sites):
     parts += ["[tls]", _toml(monitor["tls"])]
     parts += ["[provider.corp]", _toml({"type": "rfc2136"} | provider)]
     parts += ["[[service]]", _toml(own)]
-    parts += ["[[service.record]]", _toml(record)]
+    if service.get("record", True):
+        parts += ["[[service.record]]", _toml(record)]
+    for name, table in service.get("tables", {}).items():
+        parts += [f"[service.{name}]", _toml(table)]
     parts += ["[[service.probe]]", _toml(service["probe"])]
     for site in sites:
         parts += ["[[service.site]]", _toml(site)]

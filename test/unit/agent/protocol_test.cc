@@ -58,6 +58,7 @@ ServiceReport full_report() {
   report.spec_version = 3;
   report.trouble = "mysql does not answer";
   report.prepare_refusal = "we see the site in power up";
+  report.vip = VipReport{true, 5s, 1s};
   report.taken = Taken{{53, "0000000000000053"}, {"sh", "root", "rack on fire", "now"}};
   return report;
 }

@@ -212,6 +212,15 @@ TEST_CASE("status: servers that do not answer, sites in trouble") {
   CHECK(holds(told, "  hz: mysql: access denied\n  hz: applier stopped\n"));
 }
 
+TEST_CASE("status: where the virtual address is") {
+  CHECK_FALSE(holds(status_text(parsed(canned::kServices), "im-api", kPlain), "  vip "));
+  std::string text = with(canned::kServices, R"("lone":false)", R"("vip":"yields")");
+  text = with(text, R"("lone":false)", R"("vip":"holds")");
+  CHECK(holds(status_text(parsed(text), "im-api", kPlain), "  vip     held by sh\n"));
+  text = with(text, "yields", "holds");
+  CHECK(holds(status_text(parsed(text), "im-api", kPlain), "  vip     held by hz and sh\n"));
+}
+
 TEST_CASE("a dry run shows each write, line by line, and claims nothing") {
   const std::string text = dry_run_text(parsed(canned::kMoveDone), kPlain);
   CHECK(holds(text, "Every read was real; nothing was written."));

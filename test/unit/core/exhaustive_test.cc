@@ -29,6 +29,7 @@ ServicePolicy policy_of(unsigned shape) {
   policy.publish_first = shape % 3 != 0;
   policy.unfenced_allowed = shape % 2 == 0;
   policy.dry = shape % 16 == 7;
+  if (shape % 5 == 4) policy.vip_silent = 9s;
   return policy;
 }
 
@@ -85,6 +86,7 @@ AgentView Course::agent_that_obeyed(int site) {
   view.replica = !view.writable;
   view.caught_up_age = 100ms;
   view.peer_answers = true;
+  view.vip = VipView{one_in(4), 1s, one_in(4) ? 20s : 1s};
   if (!state.move) return view;
   const Move& move = *state.move;
   view.highest = std::max(view.highest, move.reign.epoch);

@@ -50,6 +50,7 @@ std::vector<Meaning> meanings() {
       {Trigger::kPrimaryBack, {P::kPreparing}, "the standby has agreed, or no fence has left"},
       {Trigger::kUndoneReigns, {P::kPromoting, P::kStuck}, "nothing is being undone"},
       {Trigger::kRestored, kMoving, "without a move, disowned says the same"},
+      {Trigger::kVipLeft, {P::kSteady, P::kSuspect}, "one move at a time"},
       {Trigger::kNumberTaken, {P::kSteady}, "in doubt or in a move, that decides"},
       {Trigger::kDisowned,
        {P::kSteady, P::kSuspect},

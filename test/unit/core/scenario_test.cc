@@ -80,6 +80,7 @@ class Stage {
       if (word == "dry") policy_.dry = true;
       if (word == "propose") policy_.mode = Mode::kPropose;
       if (word == "quorum=1") policy_.quorum = 1;
+      if (word == "vip") policy_.vip_silent = 9s;
     }
   }
 
@@ -174,6 +175,12 @@ class Stage {
     return {std::strtoull(text.c_str(), nullptr, 10), "r" + text};
   }
 
+  void apply_vip(AgentView& view, const std::string& key, const std::string& value) {
+    if (key == "vip") view.vip = VipView{value == "holds", 0s, 0s};
+    if (key == "vip-since") view.vip->since = time(value);
+    if (key == "vip-heard") view.vip->heard = time(value);
+  }
+
   void apply(AgentView& view, const std::string& key, const std::string& value, int at) {
     const bool yes = value == "yes";
     if (key == "role") {
@@ -218,6 +225,8 @@ class Stage {
       view.applier_running = yes;
     } else if (key == "behind") {
       view.caught_up_age = time(value);
+    } else if (key.starts_with("vip")) {
+      apply_vip(view, key, value);
     } else if (key == "told") {
       view.told_age = time(value);
     } else if (key == "peer") {
