@@ -240,17 +240,23 @@ void World::begin() {
   replicate();
 }
 
+// One after the other: what waits is kept short.
+void World::strike_at(std::size_t k) {
+  if (k == setting.faults.size()) return;
+  line.at(setting.faults[k].at, [this, k] {
+    const Fault& fault = setting.faults[k];
+    strike_at(k + 1);
+    ++figures.faults[to_string(fault.kind)];
+    note("fault " + fault.text());
+    strike(*this, fault);
+  });
+}
+
 SeedResult World::run() {
   const Instant started = line.now();
   begin();
   people.start();
-  for (const Fault& fault : setting.faults) {
-    line.at(fault.at, [this, &fault] {
-      ++figures.faults[to_string(fault.kind)];
-      note("fault " + fault.text());
-      strike(*this, fault);
-    });
-  }
+  strike_at(0);
   turn_until(started + setting.safety);
   if (!failed()) heal();
   figures.seeds = 1;

@@ -145,6 +145,7 @@ class World {
   Instant run(const Owner& owner, Task& task);
   void crash(int host);
   void replicate();
+  void strike_at(std::size_t k);
   void heal();
   void end_faults();
   void settle();
