@@ -21,7 +21,6 @@ void World::end_faults() {
   for (const int host : {kMonitorEnd, kFirstSite, kSecondSite}) {
     SimHost& one = hosts.at(static_cast<std::size_t>(host));
     one.crash_armed = 0;
-    if (one.up) one.frozen_until = Instant{0};
     host_up(host);
     start_process(host);
   }
