@@ -81,6 +81,10 @@ std::string later_state(const Turn& turn, const AgentHeard& heard) {
     return fmt::format("number {}, and this monitor issued none above {}",
                        std::max(view.highest, view.reign.epoch), turn.s.issued);
   }
+  if (view.highest == move.reign.epoch && !view.highest_id.empty() &&
+      view.highest_id != move.reign.id && !planted(Plant::kOlderMoveGoesOn)) {
+    return fmt::format("number {} as another reign's", view.highest);
+  }
   const bool fenced = move.kind == MoveKind::kFailover && heard.site == move.from &&
                       view.fenced >= move.reign.epoch;
   if (fenced && !move.fence_left && !planted(Plant::kOlderMoveGoesOn)) {

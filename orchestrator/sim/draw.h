@@ -40,8 +40,9 @@ enum class FaultKind {
   kLoseState,      // The monitor starts again without any.
   kFirmer,         // The monitor starts again with another lease.
   kAmbush,         // Waits for a move to come into a phase, and strikes there.
+  kSuspend,        // A host sleeps, and its kernel's timeouts with it; CLOCK_BOOTTIME goes on.
 };
-inline constexpr int kFaultKinds = 28;
+inline constexpr int kFaultKinds = 29;
 const char* to_string(FaultKind kind);
 
 struct Fault {

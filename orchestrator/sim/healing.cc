@@ -48,6 +48,9 @@ void World::end_faults() {
 std::string World::unsettled(int service) {
   const ServiceState* state = monitor.state(service);
   if (state == nullptr) return "no monitor";
+  for (const SimHost& host : hosts) {
+    if (host.running && host.frozen_until > line.now()) return "a process is frozen";
+  }
   if (state->phase != Phase::kSteady || state->move) {
     return fmt::format("phase {}{}", to_string(state->phase), state->move ? ", a move is on" : "");
   }

@@ -74,7 +74,8 @@ class DriverTwin final : public Driver {
     RETURN_IF_ERROR(answers());
     world_.set_writable(store_, false);
     const SimStore& source = world_.store(store_.service, 1 - store_.site);
-    if (!world_.net.passes(end_of(store_.site), end_of(source.site)) || !source.up) {
+    if (!world_.net.passes(end_of(store_.site), end_of(source.site)) || !source.up ||
+        !world_.is_awake(end_of(source.site))) {
       return {ErrorCode::kUnavailable, "mysql: the source is out of reach"};
     }
     if (!holds_all(source.executed, store_.executed)) {
