@@ -155,6 +155,11 @@ Setting draw_setting(std::uint64_t seed, Duration minutes) {
   for (int& ppm : s.ppm) {
     ppm = dice.chance(400) ? (dice.chance(500) ? kRhoPpm : -kRhoPpm) : dice.pick(-kRhoPpm, kRhoPpm);
   }
+  if (!s.deadman && dice.chance(600)) {
+    // What an unarmed site tells of its fence is used, and clocks are at their bounds.
+    s.verbs_most = dice.between(500ms, 3s);
+    for (int& ppm : s.ppm) ppm = ppm < 0 ? -kRhoPpm : kRhoPpm;
+  }
   draw_faults(dice, s, Instant{1'000'000'000'000});
   return s;
 }

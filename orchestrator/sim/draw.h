@@ -67,6 +67,7 @@ struct Setting {
   Duration net_least{0}, net_most{0};
   Duration write_every{0};
   Duration replicate_every{0};
+  Duration verbs_most{0};  // What a round with a store may always take more.
   int late_servers = 100;  // Per mille of the changes that a name server shows up to 20 s later.
   int ttl_factor = 1;      // How much resolvers overstay; 0: for ever.
   bool tireless = true;    // People repair what is broken soon.

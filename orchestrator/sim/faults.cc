@@ -141,8 +141,9 @@ void at_disk(World& world, const Fault& f) {
     site.disk_fails = true;
     after(world, f.lasting, [&site] { site.disk_fails = false; });
   } else {
-    site.slow_verbs = 1500ms;  // Within the bound that an unarmed site tells.
-    after(world, f.lasting, [&site] { site.slow_verbs = Duration{0}; });
+    site.slow_verbs = std::max<Duration>(site.slow_verbs,
+                                         1500ms);  // Within the bound that an unarmed site tells.
+    after(world, f.lasting, [&world, &site] { site.slow_verbs = world.setting.verbs_most; });
   }
 }
 

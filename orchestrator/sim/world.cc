@@ -44,6 +44,7 @@ World::World(Setting drawn, bool traces)
       traces_(traces) {
   net.least = setting.net_least;
   net.most = setting.net_most;
+  for (SimSite& site : sites) site.slow_verbs = setting.verbs_most;
   for (std::size_t k = 0; k < hosts.size(); ++k) {
     hosts.at(k).clock.reboot(Instant{0} + dice.between(10s, 1000s));
     hosts.at(k).clock.set_rate(setting.ppm.at(k));
