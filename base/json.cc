@@ -141,9 +141,23 @@ Error bad_text(std::size_t offset, std::string_view what) {
   return {ErrorCode::kInvalid, fmt::format("JSON at byte {}: {}", offset, what)};
 }
 
+// How much of its beginning can stand as it is.
+std::size_t plain_length(std::string_view text) {
+  std::size_t length = 0;
+  for (const char c : text) {
+    if (c < 0x20 || c == 0x7F || c == '"' || c == '\\') break;  // Above ASCII: below 0.
+    ++length;
+  }
+  return length;
+}
+
 void write_text(std::string_view text, std::string& out) {
   out += '"';
   while (!text.empty()) {
+    const std::size_t plain = plain_length(text);
+    out.append(text, 0, plain);
+    text.remove_prefix(plain);
+    if (text.empty()) break;
     const std::size_t length = utf8_length(text);
     const auto first = static_cast<unsigned char>(text[0]);
     if (length == 0) {
@@ -157,8 +171,6 @@ void write_text(std::string_view text, std::string& out) {
       out += "\\n";
     } else if (first < 0x20 || first == 0x7F) {
       out += fmt::format("\\u{:04x}", first);
-    } else {
-      out += static_cast<char>(first);
     }
     text.remove_prefix(std::max<std::size_t>(length, 1));
   }

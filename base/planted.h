@@ -48,8 +48,9 @@ enum class Plant {
   kNeverBack,          // and this,
   kCutLeaseForgotten,  // and this,
   kOlderMoveGoesOn,    // and this.
+  kSleepUncounted,     // An agent's clock stops while its host sleeps.
 };
-inline constexpr int kPlants = 40;
+inline constexpr int kPlants = 41;
 
 #ifdef PM_PLANTED
 bool planted(Plant plant);

@@ -36,7 +36,9 @@ SiteVerdict damper_verdict(const Damper& damper, const ServicePolicy& policy, In
 Instant first_failure(const SiteView& site, Instant now) {
   Instant first = now;
   for (const Damper& damper : site.probes) {
-    if (damper.fails > 0 || damper.doubted) first = std::min(first, damper.first_fail);
+    // One that is down still, though it has passed since, failed before that.
+    const bool failing = damper.fails > 0 || damper.doubted || damper.down;
+    if (failing) first = std::min(first, damper.first_fail);
   }
   return first;
 }

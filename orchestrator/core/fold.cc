@@ -1,3 +1,5 @@
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <utility>
 
@@ -65,18 +67,30 @@ bool above_ours(const Turn& turn, const AgentView& view) {
          !planted(Plant::kOlderMoveGoesOn);
 }
 
-// A monitor that was restored in the midst of a move may have saved so much since, for other
-// services, that its counter tells nothing: a number that it never issued does.
-void note_later_number(Turn& turn, const AgentHeard& heard) {
-  if (!turn.s.move || turn.s.restored || !above_ours(turn, heard.view)) return;
-  if (!heard.view.taken.empty()) return;  // By a person at that site.
-  turn.s.restored = true;
-  turn.s.restored_why = "the agent of " + turn.name(heard.site) + " knows number " +
-                        std::to_string(std::max(heard.view.highest, heard.view.reign.epoch)) +
-                        ", and this monitor issued none above " + std::to_string(turn.s.issued) +
-                        ": it was restored or its state was lost; `pointsman adopt " +
-                        turn.policy.name + " --primary SITE` settles it";
-  turn.tell(NoticeLevel::kUrgent, "restored-state", turn.s.restored_why);
+// How a report shows that a later state of this monitor was lost; "": it does not. A monitor that
+// was restored in the midst of a move may have saved so much since that its counter tells nothing.
+std::string later_state(const Turn& turn, const AgentHeard& heard) {
+  const AgentView& view = heard.view;
+  if (view.monitor_counter > turn.event.counter) {
+    return fmt::format("a later state of this monitor ({} > {})", view.monitor_counter,
+                       turn.event.counter);
+  }
+  if (!turn.s.move || !view.taken.empty()) return "";
+  const Move& move = *turn.s.move;
+  if (above_ours(turn, view)) {
+    return fmt::format("number {}, and this monitor issued none above {}",
+                       std::max(view.highest, view.reign.epoch), turn.s.issued);
+  }
+  if (view.highest == move.reign.epoch && !view.highest_id.empty() &&
+      view.highest_id != move.reign.id && !planted(Plant::kOlderMoveGoesOn)) {
+    return fmt::format("number {} as another reign's", view.highest);
+  }
+  const bool fenced = move.kind == MoveKind::kFailover && heard.site == move.from &&
+                      view.fenced >= move.reign.epoch;
+  if (fenced && !move.fence_left && !planted(Plant::kOlderMoveGoesOn)) {
+    return fmt::format("a fence of number {}, and none had left", view.fenced);
+  }
+  return "";
 }
 
 void fold_one(Turn& turn, const AgentHeard& heard) {
@@ -95,19 +109,15 @@ void fold_one(Turn& turn, const AgentHeard& heard) {
   view.agent = heard.view;
   keep_evidence(turn, heard);
   look_again_at_standby(turn);
-  note_later_number(turn, heard);
-  const std::uint64_t known = turn.event.counter;
-  if (heard.view.monitor_counter > known && !turn.s.restored) {
-    turn.s.restored = true;
-    turn.s.restored_why = "the agent of " + turn.name(heard.site) +
-                          " knows a later state of this "
-                          "monitor (" +
-                          std::to_string(heard.view.monitor_counter) + " > " +
-                          std::to_string(known) +
-                          "): it was restored or its state was lost; `pointsman adopt " +
-                          turn.policy.name + " --primary SITE` settles it";
-    turn.tell(NoticeLevel::kUrgent, "restored-state", turn.s.restored_why);
-  }
+  if (turn.s.restored) return;
+  const std::string known = later_state(turn, heard);
+  if (known.empty()) return;
+  turn.s.restored = true;
+  turn.s.restored_why = fmt::format(
+      "the agent of {} knows {}: it was restored or its state was lost; `pointsman adopt {} "
+      "--primary SITE` settles it",
+      turn.name(heard.site), known, turn.policy.name);
+  turn.tell(NoticeLevel::kUrgent, "restored-state", turn.s.restored_why);
 }
 
 void fold_one(Turn& turn, const AgentSilent& silent) {

@@ -366,6 +366,25 @@ Adoption adoption_by_record(const ServicePolicy& policy, const ServiceState& sta
   return {named, ""};
 }
 
+// In the order of the manual.
+constexpr std::array kGates{
+    adopted_gate,
+    mode_gate,
+    held_gate,
+    leader_gate,
+    connected_gate,
+    witness_gate,
+    target_gate,
+    replication_gate,
+    fence_gate,
+    hold_down_gate,
+    ceiling_gate,
+    breaker_gate,
+    record_gate,
+    provider_gate,
+    +[](const Look& look) { return prepare_gate(look.policy, look.s, look.now); },
+};
+
 // A site that a person has taken while we were away: only his word keeps the other one closed.
 std::optional<std::string> taken_while_away(const ServicePolicy& policy, const ServiceState& state,
                                             Instant now) {
@@ -435,18 +454,16 @@ Adoption adoption(const ServicePolicy& policy, const ServiceState& state, Instan
 std::vector<Gate> gates(const ServicePolicy& policy, const ServiceState& state,
                         const Wanted& wanted, Instant now) {
   const Look look{policy, state, wanted, now};
-  std::vector<Gate> all{
-      adopted_gate(look),   mode_gate(look),        held_gate(look),
-      leader_gate(look),    connected_gate(look),   witness_gate(look),
-      target_gate(look),    replication_gate(look), fence_gate(look),
-      hold_down_gate(look), ceiling_gate(look),     breaker_gate(look),
-      record_gate(look),    provider_gate(look),    prepare_gate(policy, state, now)};
+  std::vector<Gate> all;
+  for (const auto gate : kGates) all.push_back(gate(look));
   return all;
 }
 
 std::optional<Gate> first_refusal(const ServicePolicy& policy, const ServiceState& state,
                                   const Wanted& wanted, Instant now) {
-  for (Gate& gate : gates(policy, state, wanted, now)) {
+  const Look look{policy, state, wanted, now};
+  for (const auto each : kGates) {
+    Gate gate = each(look);
     if (gate.open) continue;
     if (!wanted.automatic && excused(gate.name)) continue;
     if (gate.name != "leader" && gate.name != "adopted" && wanted.forced.contains(gate.name)) {

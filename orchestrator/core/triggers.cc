@@ -86,7 +86,8 @@ bool disowned(Turn& turn) {
     const SiteView& view = turn.view(site);
     if (!view.agent_heard) continue;
     const Reign& theirs = view.agent.reign;
-    if (theirs.epoch > turn.s.issued) return true;
+    // Given up by us, or never issued, and in force there.
+    if (theirs.epoch > turn.s.reign.epoch) return true;
     if (theirs.epoch == turn.s.reign.epoch && theirs.any() && theirs != turn.s.reign) return true;
   }
   return false;
@@ -119,14 +120,16 @@ bool primary_back(Turn& turn) {
          turn.policy.agents && turn.fresh_agent(turn.s.primary) && !planted(Plant::kNeverBack);
 }
 
-// Our publication is refused for a mark of ours of a number that is not below its own.
+// Our publication is refused for a mark of ours of a number that is not below its own, or was made,
+// and a later state of ours that was lost has written since.
 bool mark_is_above(const Turn& turn) {
   if (!turn.s.publish) return false;
   const PublishJob& job = *turn.s.publish;
   for (std::size_t k = 0; k < job.records.size(); ++k) {
     const std::uint64_t mark = turn.s.records[k].mark;
-    if (job.records[k].refused && mark >= job.reign.epoch && mark <= turn.s.issued + kMarkJumpMost)
-      return true;
+    const bool refused = job.records[k].refused && mark >= job.reign.epoch;
+    const bool overtaken = job.records[k].accepted && mark > job.reign.epoch;
+    if ((refused || overtaken) && mark <= turn.s.issued + kMarkJumpMost) return true;
   }
   return false;
 }

@@ -300,13 +300,17 @@ void Decider::start_all(Service& service, Waiting waiting) {
 // What the pollers tell the agents besides: whom to probe at once, and which prepare to keep.
 void Decider::guide_pollers(Service& service, bool hurry) {
   const ServiceState& s = service.state;
-  std::vector<std::string> hurried;
-  if (hurry && s.has_primary()) {
-    hurried.push_back(service.policy.sites.at(static_cast<std::size_t>(s.primary)).name);
-  }
   const bool renew = s.move && s.move->kind == MoveKind::kFailover &&
                      (s.phase == Phase::kPreparing || s.phase == Phase::kFencing ||
                       s.phase == Phase::kPromoting || s.phase == Phase::kStuck);
+  const Guided guided{hurry ? s.primary : -1, renew ? s.move->to : -1,
+                      renew ? s.move->reign : Reign{}};
+  if (service.guided == guided) return;
+  service.guided = guided;
+  std::vector<std::string> hurried;
+  if (guided.hurried >= 0) {
+    hurried.push_back(service.policy.sites.at(static_cast<std::size_t>(s.primary)).name);
+  }
   parts_.book.with([&](VouchBook& book) {
     book.set_hurry(service.policy.name, hurried);
     if (renew) {

@@ -95,6 +95,14 @@ class Decider {
     std::unique_ptr<std::promise<OperatorAnswer>> answer;
     OperatorAnswer answered;
   };
+  // What the pollers were told last.
+  struct Guided {
+    int hurried = -1;  // The site in doubt.
+    int renewed = -1;  // Whose prepare is kept,
+    Reign reign;       // and for which reign.
+
+    bool operator==(const Guided&) const = default;
+  };
   struct Service {
     ServicePolicy policy;
     ServiceState state;
@@ -106,6 +114,7 @@ class Decider {
     std::uint64_t last_counter = 0;  // Durable with it; other services have later ones.
     std::deque<Waiting> waiting;
     Instant wake_at{0};
+    std::optional<Guided> guided;
     bool changed = true;  // Since changes() was last asked.
   };
 

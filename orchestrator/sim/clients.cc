@@ -22,7 +22,7 @@ ProbeSeenThere Clients::probe(int from, int service, int site) {
   if (!world_.net.arrival(from, to) || !world_.net.arrival(to, from)) {
     return ProbeSeenThere::kSilent;
   }
-  if (!world_.site_host(site).up || !world_.ports_pass(service, site)) {
+  if (!world_.is_awake(to) || !world_.ports_pass(service, site)) {
     return ProbeSeenThere::kSilent;
   }
   const bool up =

@@ -16,11 +16,11 @@ constexpr std::array<const char*, kFaultKinds> kFaultWords{
     "freeze",         "freeze-renewal",   "kill",     "crash-point", "host-down",  "clock-rate",
     "disk-fails",     "disk-slow",        "app-down", "store-down",  "store-hung", "applier-stops",
     "dns-down",       "dns-lost-replies", "dns-late", "dns-stale",   "human-edit", "person",
-    "restore-backup", "lose-state",       "firmer",   "ambush"};
+    "restore-backup", "lose-state",       "firmer",   "ambush",      "suspend"};
 
 // How often each kind is drawn, among those that are on.
-constexpr std::array<int, kFaultKinds> kWeights{10, 6, 6, 3, 3, 4, 6, 3, 8, 8, 8, 3, 3, 3,
-                                                14, 4, 3, 3, 4, 3, 3, 2, 1, 8, 1, 1, 2, 12};
+constexpr std::array<int, kFaultKinds> kWeights{10, 6, 6, 3, 3, 4, 6, 3, 8, 8, 8, 3, 3,  3, 14,
+                                                4,  3, 3, 4, 3, 3, 2, 1, 8, 1, 1, 2, 12, 4};
 
 ServicePolicy draw_policy(Dice& dice) {
   ServicePolicy p;
@@ -66,6 +66,7 @@ Fault draw_fault(Dice& dice, FaultKind kind, Instant at) {
       break;
     case FaultKind::kFreeze:
     case FaultKind::kFreezeRenewal:
+    case FaultKind::kSuspend:
       f.lasting = dice.chance(600) ? dice.between(100ms, 5s) : dice.between(5s, 60s);
       break;
     case FaultKind::kKill:
@@ -99,6 +100,7 @@ std::vector<bool> draw_swarm(Dice& dice, bool deadman) {
     off(FaultKind::kCrashPoint);
     off(FaultKind::kStoreHung);
     off(FaultKind::kAmbush);
+    off(FaultKind::kSuspend);
   }
   return on;
 }
@@ -152,6 +154,11 @@ Setting draw_setting(std::uint64_t seed, Duration minutes) {
   s.tireless = dice.chance(900);
   for (int& ppm : s.ppm) {
     ppm = dice.chance(400) ? (dice.chance(500) ? kRhoPpm : -kRhoPpm) : dice.pick(-kRhoPpm, kRhoPpm);
+  }
+  if (!s.deadman && dice.chance(600)) {
+    // What an unarmed site tells of its fence is used, and clocks are at their bounds.
+    s.verbs_most = dice.between(500ms, 3s);
+    for (int& ppm : s.ppm) ppm = ppm < 0 ? -kRhoPpm : kRhoPpm;
   }
   draw_faults(dice, s, Instant{1'000'000'000'000});
   return s;

@@ -40,8 +40,9 @@ enum class FaultKind {
   kLoseState,      // The monitor starts again without any.
   kFirmer,         // The monitor starts again with another lease.
   kAmbush,         // Waits for a move to come into a phase, and strikes there.
+  kSuspend,        // A host sleeps, and its kernel's timeouts with it; CLOCK_BOOTTIME goes on.
 };
-inline constexpr int kFaultKinds = 28;
+inline constexpr int kFaultKinds = 29;
 const char* to_string(FaultKind kind);
 
 struct Fault {
@@ -66,6 +67,7 @@ struct Setting {
   Duration net_least{0}, net_most{0};
   Duration write_every{0};
   Duration replicate_every{0};
+  Duration verbs_most{0};  // What a round with a store may always take more.
   int late_servers = 100;  // Per mille of the changes that a name server shows up to 20 s later.
   int ttl_factor = 1;      // How much resolvers overstay; 0: for ever.
   bool tireless = true;    // People repair what is broken soon.

@@ -52,6 +52,19 @@ void freeze(World& world, int host, Duration lasting) {
   }
 }
 
+// The agent counts the time asleep; what the kernel holds does not run out meanwhile.
+void suspend(World& world, const Fault& f) {
+  SimHost& host = world.host_at(f.where);
+  if (!host.up || host.asleep_until > world.line.now()) return;
+  const Instant wakes = world.line.now() + f.lasting;
+  const Instant fell_asleep = host.clock.local(world.line.now());
+  host.asleep_until = wakes;
+  freeze(world, f.where, f.lasting);
+  world.line.at(wakes, [&world, where = f.where, wakes, fell_asleep] {
+    if (world.host_at(where).asleep_until == wakes) world.wake(where, fell_asleep);
+  });
+}
+
 void kill(World& world, const Fault& f) {
   world.kill_process(f.where);
   after(world, f.lasting, [&world, f] { world.start_process(f.where); });
@@ -128,8 +141,9 @@ void at_disk(World& world, const Fault& f) {
     site.disk_fails = true;
     after(world, f.lasting, [&site] { site.disk_fails = false; });
   } else {
-    site.slow_verbs = 1500ms;  // Within the bound that an unarmed site tells.
-    after(world, f.lasting, [&site] { site.slow_verbs = Duration{0}; });
+    site.slow_verbs = std::max<Duration>(site.slow_verbs,
+                                         1500ms);  // Within the bound that an unarmed site tells.
+    after(world, f.lasting, [&world, &site] { site.slow_verbs = world.setting.verbs_most; });
   }
 }
 
@@ -220,6 +234,7 @@ void strike(World& world, const Fault& f) {
     case FaultKind::kLoseState:
     case FaultKind::kFirmer: return restart_monitor(world, f);
     case FaultKind::kAmbush: return world.ambushes.push_back(f);
+    case FaultKind::kSuspend: return suspend(world, f);
   }
 }
 

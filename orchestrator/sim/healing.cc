@@ -21,7 +21,6 @@ void World::end_faults() {
   for (const int host : {kMonitorEnd, kFirstSite, kSecondSite}) {
     SimHost& one = hosts.at(static_cast<std::size_t>(host));
     one.crash_armed = 0;
-    if (one.up) one.frozen_until = Instant{0};
     host_up(host);
     start_process(host);
   }
@@ -49,6 +48,9 @@ void World::end_faults() {
 std::string World::unsettled(int service) {
   const ServiceState* state = monitor.state(service);
   if (state == nullptr) return "no monitor";
+  for (const SimHost& host : hosts) {
+    if (host.running && host.frozen_until > line.now()) return "a process is frozen";
+  }
   if (state->phase != Phase::kSteady || state->move) {
     return fmt::format("phase {}{}", to_string(state->phase), state->move ? ", a move is on" : "");
   }

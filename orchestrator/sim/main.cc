@@ -147,6 +147,20 @@ std::vector<SeedResult> run_all(const Wish& wish, Figures& total, std::uint64_t&
 }
 
 #ifdef PM_PLANTED
+// The first seed, of those that are sound without it, in which the bug breaks an invariant.
+std::vector<SeedResult> find_planted(Wish wish, Plant bug, Figures& total) {
+  for (;;) {
+    std::uint64_t hash = 0;
+    plant(bug);
+    auto failed = run_all(wish, total, hash);
+    plant(Plant::kNone);
+    // What breaks without the bug as well is another matter.
+    if (failed.empty() || run_seed(wish, failed.front().seed).invariant.empty()) return failed;
+    fmt::print("seed {} breaks without any\n", failed.front().seed);
+    wish.from = failed.front().seed + 1;
+  }
+}
+
 // Plants each bug (or the one named) and counts the seeds until an invariant breaks. 0 when all
 // were found.
 int run_planted(Wish wish, const std::string& only) {
@@ -157,11 +171,7 @@ int run_planted(Wish wish, const std::string& only) {
     if (only != "all" && only != bug.name) continue;
     plant(bug.plant);
     Figures total;
-    std::uint64_t hash = 0;
-    auto failed = run_all(wish, total, hash);
-    plant(Plant::kNone);
-    // What breaks without the bug as well is another matter.
-    if (!failed.empty() && !run_seed(wish, failed.front().seed).invariant.empty()) failed.clear();
+    const std::vector<SeedResult> failed = find_planted(wish, bug.plant, total);
     missed += failed.empty() ? 1 : 0;
     fmt::print(
         "{:32} {:>6}  {}\n", bug.name, total.seeds,

@@ -23,6 +23,8 @@ Instant Oracles::now() const { return world_.line.now(); }
 void Oracles::check_one_writer(int service) {
   if (!world_.policy(service).agents) return;
   if (!world_.takes_writes(service, 0) || !world_.takes_writes(service, 1)) return;
+  const Instant woke = std::max(world_.site_host(0).woke_at, world_.site_host(1).woke_at);
+  if (woke != Instant{0} && now() - woke < kWaking) return;
   world_.fail("S1", world_.policy(service).name + ": both sites take writes");
 }
 

@@ -87,7 +87,10 @@ void People::mend_record(int service, const ServiceState& state) {
     const bool drifted = state.phase == Phase::kSteady && !state.publish && view.readable &&
                          state.published == state.primary && view.site != state.primary &&
                          (view.mark >= state.reign.epoch || view.ours != state.reign);
-    if (!view.read || (view.site >= 0 && !drifted)) continue;
+    // Somebody's hand has changed what the monitor had published, and goes on waiting for.
+    const bool changed = state.publish && view.readable && state.publish->records[k].accepted &&
+                         view.site != state.publish->to && view.mark <= state.publish->reign.epoch;
+    if (!view.read || (view.site >= 0 && !drifted && !changed)) continue;
     const int known = state.publish ? state.publish->to : state.published;
     world_.zone.edit(service, k, known < 0 ? best_site(service) : known);
     world_.oracles.on_human_edit(service);

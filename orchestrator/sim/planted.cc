@@ -55,6 +55,7 @@ const std::array<PlantedBug, kPlants - 1>& planted_bugs() {
       {Plant::kNeverBack, "old-site-never-back"},
       {Plant::kCutLeaseForgotten, "cut-lease-forgotten"},
       {Plant::kOlderMoveGoesOn, "older-move-goes-on"},
+      {Plant::kSleepUncounted, "sleep-uncounted"},
   }};
   return kBugs;
 }

@@ -63,6 +63,10 @@ class HostClock final : public Clock {
   std::int64_t ppm_ = 0;
 };
 
+// A kernel that slept lets pass what it did before, until the agent has woken up and closed it:
+// told as a limit in docs/safety.md.
+inline constexpr Duration kWaking = 600ms;
+
 struct SimHost {
   explicit SimHost(const Instant& truth) : clock(truth) {}
 
@@ -71,8 +75,10 @@ struct SimHost {
   bool running = false;     // Our process on it.
   std::uint64_t run = 0;    // Grows with each start and end of the process.
   Instant frozen_until{0};  // True time.
-  bool doomed = false;      // Dies as soon as the event at hand is over.
-  int crash_armed = 0;      // Dies at the n-th crash point from here.
+  Instant asleep_until{0};  // The whole machine.
+  Instant woke_at{0};
+  bool doomed = false;  // Dies as soon as the event at hand is over.
+  int crash_armed = 0;  // Dies at the n-th crash point from here.
 };
 
 // A value that changes at known instants, also ones to come.

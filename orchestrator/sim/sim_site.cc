@@ -98,7 +98,7 @@ void SimSite::start() {
   }
   for (std::size_t k = 0; k < services_.size(); ++k) {
     queue_turn(k, 1ms);
-    begin_round(k);
+    queue_round(k, 0s);
   }
   world_.on_host(end(), world_.line.now() + 2ms, [this] { poll_peer(); });
 }
@@ -151,9 +151,10 @@ void SimSite::turn(std::size_t k) {
   Service& service = services_[k];
   world_.line.drop(service.turn);
   service.woken = false;
+  begin_round(k);
   const Duration rest = service.runner->turn();
   if (!service.woken) queue_turn(k, clock().real(std::max<Duration>(rest, 1ms)));
-  if (!service.busy && service.worker->has_fresh_goal()) begin_round(k);
+  if (!service.busy && service.worker->has_fresh_goal()) queue_round(k, 0s);
   if (keeper_woken_) follow_up(k);
 }
 
@@ -179,27 +180,31 @@ void SimSite::follow_up(std::size_t k) {
   }
 }
 
-void SimSite::begin_round(std::size_t k) {
+// A round takes up the goal of its beginning, and acts at its end. As long as no turn comes
+// between, it makes no difference when it is told that it has begun.
+void SimSite::queue_round(std::size_t k, Duration in) {
   Service& service = services_[k];
-  world_.line.drop(service.round);
-  service.busy = true;
-  service.worker->begin_round();
   Duration takes = world_.dice.between(1ms, 20ms);
   if (slow_verbs > Duration::zero()) takes += world_.dice.between(0s, slow_verbs);
-  world_.on_host(end(), world_.line.now() + takes, [this, k] { end_round(k); });
+  world_.line.drop(service.round);
+  service.busy = false;
+  service.begins = world_.line.now() + in;
+  service.round = world_.on_host(end(), service.begins + takes, [this, k] { end_round(k); });
+}
+
+void SimSite::begin_round(std::size_t k) {
+  Service& service = services_[k];
+  if (service.busy || world_.line.now() < service.begins) return;
+  service.busy = true;
+  service.worker->begin_round();
 }
 
 void SimSite::end_round(std::size_t k) {
   Service& service = services_[k];
+  begin_round(k);
   const Duration rest = service.worker->end_round();
-  service.busy = false;
-  if (service.worker->has_fresh_goal()) {
-    begin_round(k);
-  } else {
-    const Duration jittered = world_.dice.between(rest * 3 / 4, rest * 5 / 4);
-    service.round = world_.on_host(end(), world_.line.now() + clock().real(jittered),
-                                   [this, k] { begin_round(k); });
-  }
+  const Duration jittered = world_.dice.between(rest * 3 / 4, rest * 5 / 4);
+  queue_round(k, service.worker->has_fresh_goal() ? Duration(0) : clock().real(jittered));
   follow_up(k);
 }
 

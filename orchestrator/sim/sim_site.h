@@ -42,9 +42,10 @@ class SimSite {
     std::unique_ptr<ServiceRunner> runner;
     DriverWorker* worker = nullptr;
     Timeline::Ticket turn;   // The next one,
-    Timeline::Ticket round;  // and the next of the worker.
+    Timeline::Ticket round;  // and the end of the worker's round.
+    Instant begins{0};       // When that begins,
+    bool busy = false;       // and whether it has.
     bool woken = false;      // A turn is due now.
-    bool busy = false;       // A round is under way.
   };
   struct Eye {  // On the other site.
     int fails = 0;
@@ -63,6 +64,7 @@ class SimSite {
   void turn(std::size_t k);
   void follow_up(std::size_t k);
   void follow_up_all(const PollRequest& request);
+  void queue_round(std::size_t k, Duration in);
   void begin_round(std::size_t k);
   void end_round(std::size_t k);
   void queue_keeper(Duration in);

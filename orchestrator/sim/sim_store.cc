@@ -1,12 +1,30 @@
 #include "orchestrator/sim/sim_store.h"
 
 #include <algorithm>
-#include <charconv>
 
 #include "orchestrator/sim/world.h"
 
 namespace pointsman {
 namespace {
+
+std::uint32_t next_number(const char*& at, const char* end) {
+  std::uint32_t n = 0;
+  for (; at != end && *at != ','; ++at) n = n * 10 + static_cast<std::uint32_t>(*at - '0');
+  if (at != end) ++at;
+  return n;
+}
+
+// holds_all() of what to_text() wrote.
+bool text_holds_all(const std::string& of, const std::string& all) {
+  const char* held = of.data();
+  const char* asked = all.data();
+  const char* const held_end = held + of.size();
+  const char* const asked_end = asked + all.size();
+  while (asked != asked_end) {
+    if (next_number(asked, asked_end) > next_number(held, held_end)) return false;
+  }
+  return true;
+}
 
 class DriverTwin final : public Driver {
  public:
@@ -26,8 +44,8 @@ class DriverTwin final : public Driver {
     report.replica = store_.replica;
     report.applier_running = store_.replica && !store_.applier_stopped;
     report.receiver_running = store_.replica;
-    report.executed = to_text(store_.executed);
-    report.received = to_text(store_.received);
+    report.executed = store_.executed_text.of(store_.executed);
+    report.received = store_.received_text.of(store_.received);
     report.errant = store_.errant;
     return report;
   }
@@ -56,7 +74,8 @@ class DriverTwin final : public Driver {
     RETURN_IF_ERROR(answers());
     world_.set_writable(store_, false);
     const SimStore& source = world_.store(store_.service, 1 - store_.site);
-    if (!world_.net.passes(end_of(store_.site), end_of(source.site)) || !source.up) {
+    if (!world_.net.passes(end_of(store_.site), end_of(source.site)) || !source.up ||
+        !world_.is_awake(end_of(source.site))) {
       return {ErrorCode::kUnavailable, "mysql: the source is out of reach"};
     }
     if (!holds_all(source.executed, store_.executed)) {
@@ -75,7 +94,7 @@ class DriverTwin final : public Driver {
   std::vector<std::string> render(const std::string&) override { return {}; }
   std::optional<bool> contains(const std::string& received,
                                const std::string& executed) const override {
-    return received == executed || holds_all(gtids_from(received), gtids_from(executed));
+    return received == executed || text_holds_all(received, executed);
   }
 
  private:
@@ -161,20 +180,6 @@ std::string to_text(const Gtids& gtids) {
     text += ',';
   }
   return text;
-}
-
-Gtids gtids_from(const std::string& text) {
-  Gtids gtids;
-  const char* at = text.data();
-  const char* const end = at + text.size();
-  while (at != end) {
-    std::uint32_t n = 0;
-    const auto [next, error] = std::from_chars(at, end, n);
-    if (error != std::errc()) return gtids;
-    gtids.push_back(n);
-    at = next == end ? end : next + 1;
-  }
-  return gtids;
 }
 
 std::unique_ptr<Driver> make_driver_twin(World& world, SimStore& store) {

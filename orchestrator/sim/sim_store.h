@@ -20,7 +20,22 @@ class World;
 using Gtids = std::vector<std::uint32_t>;
 bool holds_all(const Gtids& of, const Gtids& all);
 std::string to_text(const Gtids& gtids);
-Gtids gtids_from(const std::string& text);
+
+// As a driver tells them; written anew when they have changed.
+class GtidText {
+ public:
+  const std::string& of(const Gtids& gtids) {
+    if (gtids != gtids_) {
+      gtids_ = gtids;
+      text_ = to_text(gtids);
+    }
+    return text_;
+  }
+
+ private:
+  Gtids gtids_;
+  std::string text_;
+};
 
 struct SimStore {
   int service = 0;
@@ -34,6 +49,8 @@ struct SimStore {
   Gtids executed;
   Gtids received;
   std::string errant;
+  GtidText executed_text;
+  GtidText received_text;
 };
 
 // What the kernel of a site lets pass for one service.

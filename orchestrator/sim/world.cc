@@ -44,6 +44,7 @@ World::World(Setting drawn, bool traces)
       traces_(traces) {
   net.least = setting.net_least;
   net.most = setting.net_most;
+  for (SimSite& site : sites) site.slow_verbs = setting.verbs_most;
   for (std::size_t k = 0; k < hosts.size(); ++k) {
     hosts.at(k).clock.reboot(Instant{0} + dice.between(10s, 1000s));
     hosts.at(k).clock.set_rate(setting.ppm.at(k));
@@ -128,6 +129,7 @@ void World::host_down(int index) {
   if (!host.up) return;
   kill_process(index);
   host.up = false;
+  host.asleep_until = Instant{0};
   host.frozen_until = line.now();  // Since when it is down.
   note(fmt::format("host {} down", index));
 }
@@ -153,6 +155,22 @@ void World::host_up(int index) {
                {reigned && setting.deadman ? DeadmanMode::kArmed : DeadmanMode::kUntouched, {}});
   }
   line.in(dice.between(50ms, 3s), [this, index] { start_process(index); });
+}
+
+void World::wake(int index, Instant fell_asleep) {
+  SimHost& host = host_at(index);
+  const Duration asleep = host.clock.local(line.now()) - fell_asleep;
+  if (planted(Plant::kSleepUncounted)) host.clock.reboot(fell_asleep);
+  host.woke_at = line.now();
+  note(fmt::format("host {} wakes", index));
+  for (int service = 0; index != kMonitorEnd && service < static_cast<int>(stores.size());
+       ++service) {
+    KernelState state = kernel(service, index - kFirstSite).at(line.now());
+    if (state.until > fell_asleep && !planted(Plant::kSleepUncounted))
+      state.until = state.until + asleep;
+    set_kernel(service, index - kFirstSite, line.now(), state);
+    line.in(kWaking, [this, service] { oracles.check_one_writer(service); });
+  }
 }
 
 Duration World::freeze_in_renewal(int site) {
@@ -182,7 +200,7 @@ bool World::ports_pass(int service, int site) {
 bool World::takes_writes(int service, int site) {
   const SimStore& store = this->store(service, site);
   const bool serves = !policy(service).agents || store.writable;
-  return site_host(site).up && store.up && !store.hung && serves && ports_pass(service, site);
+  return is_awake(end_of(site)) && store.up && !store.hung && serves && ports_pass(service, site);
 }
 
 // --- The run.
@@ -210,7 +228,7 @@ void World::replicate() {
       const SimStore& from = pair.at(static_cast<std::size_t>(1 - to.site));
       if (to.writable) to.received = to.executed;
       if (!to.replica || !to.up || to.hung || !from.up || from.hung) continue;
-      if (!site_host(0).up || !site_host(1).up) continue;
+      if (!is_awake(end_of(0)) || !is_awake(end_of(1))) continue;
       if (!net.passes(end_of(0), end_of(1)) || !net.passes(end_of(1), end_of(0))) continue;
       if (!holds_all(from.executed, to.executed)) {
         to.errant = "errant";
@@ -240,17 +258,23 @@ void World::begin() {
   replicate();
 }
 
+// One after the other: what waits is kept short.
+void World::strike_at(std::size_t k) {
+  if (k == setting.faults.size()) return;
+  line.at(setting.faults[k].at, [this, k] {
+    const Fault& fault = setting.faults[k];
+    strike_at(k + 1);
+    ++figures.faults[to_string(fault.kind)];
+    note("fault " + fault.text());
+    strike(*this, fault);
+  });
+}
+
 SeedResult World::run() {
   const Instant started = line.now();
   begin();
   people.start();
-  for (const Fault& fault : setting.faults) {
-    line.at(fault.at, [this, &fault] {
-      ++figures.faults[to_string(fault.kind)];
-      note("fault " + fault.text());
-      strike(*this, fault);
-    });
-  }
+  strike_at(0);
   turn_until(started + setting.safety);
   if (!failed()) heal();
   figures.seeds = 1;

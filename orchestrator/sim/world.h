@@ -92,6 +92,9 @@ class World {
   void start_process(int host);
   void host_down(int host);
   void host_up(int host);
+  // A host that slept since its own `fell_asleep` goes on.
+  void wake(int host, Instant fell_asleep);
+  bool is_awake(int host) { return host_at(host).up && line.now() >= host_at(host).asleep_until; }
   Duration freeze_in_renewal(int site);
 
   SimStore& store(int service, int site) {
@@ -145,6 +148,7 @@ class World {
   Instant run(const Owner& owner, Task& task);
   void crash(int host);
   void replicate();
+  void strike_at(std::size_t k);
   void heal();
   void end_faults();
   void settle();

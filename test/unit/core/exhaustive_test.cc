@@ -118,6 +118,8 @@ AgentView Course::agent(int site) {
   view.reign = reign();
   view.power = policy.sites[random_() % kSites].name;
   view.highest = view.reign.epoch + (one_in(8) ? 1 : 0);
+  // A number that was never issued ends every move: rarely, or nothing else would be seen.
+  if (!one_in(20)) view.highest = std::min(view.highest, state.issued);
   view.prepared = one_in(2) ? reign() : Reign{};
   view.prepared_move = state.move ? state.move->id : "";
   view.voided = one_in(4) ? reign() : Reign{};
