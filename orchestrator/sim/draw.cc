@@ -102,6 +102,15 @@ std::vector<bool> draw_swarm(Dice& dice, bool deadman) {
     off(FaultKind::kAmbush);
     off(FaultKind::kSuspend);
   }
+  // A host that wakes from sleep has its site's leases as they were before it: the first thing that
+  // runs must be its agent. One that dies or freezes just then is beyond what is promised.
+  if (dice.chance(700)) off(FaultKind::kSuspend);
+  if (on[static_cast<std::size_t>(FaultKind::kSuspend)]) {
+    for (const FaultKind kind : {FaultKind::kFreeze, FaultKind::kFreezeRenewal, FaultKind::kKill,
+                                 FaultKind::kCrashPoint, FaultKind::kAmbush}) {
+      off(kind);
+    }
+  }
   return on;
 }
 
