@@ -7,8 +7,7 @@ function(pm_provider name label)
   add_test(NAME lab-provider-${name}
     COMMAND ${PM_PYTHON} ${CMAKE_CURRENT_FUNCTION_LIST_DIR}/providers_test.py
             --bin ${CMAKE_RUNTIME_OUTPUT_DIRECTORY} ${name})
-  set_tests_properties(lab-provider-${name} PROPERTIES LABELS ${label} TIMEOUT 240
-                       RUN_SERIAL TRUE)
+  set_tests_properties(lab-provider-${name} PROPERTIES LABELS ${label} TIMEOUT 360)
 endfunction()
 
 foreach(name all several)
@@ -20,4 +19,4 @@ endforeach()
 
 add_test(NAME lab-canary COMMAND ${PM_PYTHON} ${CMAKE_CURRENT_LIST_DIR}/canary_test.py
                                  --bin ${CMAKE_RUNTIME_OUTPUT_DIRECTORY})
-set_tests_properties(lab-canary PROPERTIES LABELS lab TIMEOUT 300 RUN_SERIAL TRUE)
+set_tests_properties(lab-canary PROPERTIES LABELS lab TIMEOUT 360)
