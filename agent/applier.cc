@@ -25,7 +25,7 @@ void Applier::attach(const std::function<void()>& changed) {
   for (Attached& attached : drivers_) attached.worker->attach(changed);
 }
 
-void Applier::start(std::function<void()> changed) {
+void Applier::start(const std::function<void()>& changed) {
   for (Attached& attached : drivers_) attached.worker->start(changed);
 }
 

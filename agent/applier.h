@@ -53,7 +53,7 @@ class Applier {
 
   // `changed` is called from the drivers' threads.
   void attach(const std::function<void()>& changed);
-  void start(std::function<void()> changed);
+  void start(const std::function<void()>& changed);
   void stop();
 
   // For whoever turns the drivers' workers without their threads.

@@ -12,8 +12,8 @@ bool is_reign_id(std::string_view id) {
 }
 
 const Json::Array& no_items() {
-  static const Json::Array empty;
-  return empty;
+  static const Json::Array kEmpty;
+  return kEmpty;
 }
 
 }  // namespace

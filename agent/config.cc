@@ -64,7 +64,7 @@ std::string pem_of(ConfigTable& table, std::string_view key, const std::string& 
     if (!guarded) table.complain(key, "a PEM file that only we can read", guarded.error().message);
     return secret_path(file, name);
   }
-  const std::string path = beside(file, name);
+  std::string path = beside(file, name);
   const auto content = read_file(path);
   if (!content) table.complain(key, "a PEM file", content.error().message);
   return path;

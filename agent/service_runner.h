@@ -219,7 +219,7 @@ Verdict ServiceRunner::change(Change change) {
 template <typename Change>
 Verdict ServiceRunner::change_if(bool may_save, Change change) {
   if (may_save) return this->change(std::move(change));
-  const Verdict verdict = change(guard_);
+  Verdict verdict = change(guard_);
   CHECK(!verdict.save);
   return verdict;
 }

@@ -89,9 +89,9 @@ std::size_t write_now(std::string_view bytes) {
 
 std::string make_line(LogLevel level, std::string_view event,
                       std::initializer_list<LogField> fields) {
-  static const bool journal = stderr_is_journal();
+  static const bool kJournal = stderr_is_journal();
   std::string line =
-      journal ? fmt::format("<{}>", static_cast<int>(level))
+      kJournal ? fmt::format("<{}>", static_cast<int>(level))
               : fmt::format("{} {} ", format_wall(system_clock().wall()), level_name(level));
   line += event;
   for (const LogField& field : fields) {

@@ -49,11 +49,11 @@ std::string decoded(const std::string& text) {
 }
 
 std::string encoded(const std::string& text) {
-  static const std::string kept =
+  static const std::string kKept =
       "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.~";
   std::string out;
   for (const char c : text) {
-    if (kept.find(c) != std::string::npos) {
+    if (kKept.find(c) != std::string::npos) {
       out.push_back(c);
       continue;
     }

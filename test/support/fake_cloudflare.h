@@ -338,10 +338,10 @@ class FakeCloudflare {
   }
 
   Done fill(std::vector<Row>& next, std::size_t at, const Zone& zone, const Json& body) {
-    static const std::set<std::string> known = {"id",      "name",    "type", "content", "ttl",
-                                                "proxied", "comment", "tags", "settings"};
+    static const std::set<std::string> kKnown = {"id",      "name",    "type", "content", "ttl",
+                                                 "proxied", "comment", "tags", "settings"};
     for (const auto& [key, value] : body.as_object()) {
-      if (known.count(key) == 0) complaints.push_back("unknown member " + key);
+      if (kKnown.count(key) == 0) complaints.push_back("unknown member " + key);
     }
     for (const char* key : {"name", "type", "content", "ttl", "proxied", "comment"}) {
       if (body.find(key) == nullptr) complaints.push_back(std::string("no member ") + key);

@@ -25,11 +25,11 @@ const std::string kRedisPassword = "lab-redis";
 
 // An installed, empty data directory, made once and copied for each server.
 const std::string& template_folder() {
-  static const Folder folder;
-  static const bool made = [] {
+  static const Folder kFolder;
+  static const bool kMade = [] {
     const auto ran = run_process(
         {"mariadb-install-db", "--no-defaults", "--user=root",
-         "--datadir=" + folder.path() + "/data", "--auth-root-authentication-method=normal",
+         "--datadir=" + kFolder.path() + "/data", "--auth-root-authentication-method=normal",
          "--skip-test-db", "--innodb-log-file-size=16M"},
         "", 120s);
     if (!ran || ran->exit_code != 0) {
@@ -38,8 +38,8 @@ const std::string& template_folder() {
     }
     return true;
   }();
-  static_cast<void>(made);
-  return folder.path();
+  static_cast<void>(kMade);
+  return kFolder.path();
 }
 
 }  // namespace

@@ -12,9 +12,9 @@ using namespace pointsman;
 namespace {
 
 const Json& vectors() {
-  static const Json loaded =
+  static const Json kLoaded =
       Json::parse(read_file(std::string(PM_TEST_DATA) + "/vectors/tsig.json").value()).value();
-  return loaded;
+  return kLoaded;
 }
 
 std::string bytes(const Json& from, std::string_view key) {
