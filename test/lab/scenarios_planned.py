@@ -154,7 +154,7 @@ def interrupted(binaries, name, strike, rounds=1):
             primary = wait_settled(lab)
             wait_gates(lab)
             to = OTHER[primary]
-            delay = random.uniform(0, 1.2)
+            delay = random.uniform(0, 0.8)
             code, answer = order(lab, to, "--wait", "0s")
             outcome.must(code == 5, f"round {number + 1}: exit {code}: {answer}")
             time.sleep(delay)
