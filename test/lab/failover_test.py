@@ -43,6 +43,7 @@ SCENARIOS = {
     "reload": scenarios_reload.reload, "take": scenarios_take.take,
     "forth-and-back": planned.forth_and_back,
     "forth-and-back-20": functools.partial(planned.forth_and_back, moves=20),
+    "switchover-appointed": planned.appointed,
     "switchover-undone": planned.undone_behind,
     "switchover-daemon-killed": planned.daemon_killed,
     "switchover-daemon-killed-long": functools.partial(planned.daemon_killed, rounds=8),

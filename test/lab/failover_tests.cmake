@@ -22,7 +22,7 @@ set(pm_failover_scenarios a b c d semi-sync late-applier bind-stopped monitor-cu
     monitor-to-a-cut one-way-loss site-b-down both-down replication-stopped delayed-replica record-edited
     two-failures paused both-writable first-run agents-upgraded monitor-restarted monitor-down
     reload take wrong-key dry-run dry-daemon
-    forth-and-back switchover-undone switchover-daemon-killed)
+    forth-and-back switchover-undone switchover-appointed switchover-daemon-killed)
 foreach(name ${pm_failover_scenarios})
   pm_failover(${name} lab 360 ${name})  # Two runs, where one was only late.
 endforeach()

@@ -1,5 +1,6 @@
 """Planned moves: forth and back under load, undone, and interrupted at any moment."""
 
+import datetime
 import random
 import signal
 import statistics
@@ -8,6 +9,7 @@ import time
 import measure
 from lab import LabError, NEAR, SERVICE, SITES, now, wait_until
 from scenarios_move import Outcome, count_losses, live_lab
+from scenarios_still import unchanged
 
 OTHER = {"site-a": "site-b", "site-b": "site-a"}
 # Seconds without an acknowledged write, of a client whose cache has expired.
@@ -142,6 +144,55 @@ def undone_behind(binaries):
         code, answer = order(lab, "site-b")
         outcome.must(code == 0, f"the second: exit {code}: {answer}")
         judge(lab, outcome, wait_settled(lab), changes=1)
+    return outcome
+
+
+def in_rfc3339(seconds):
+    """That many seconds from now, and when that is by the clock of all logs."""
+    whole = int(time.time()) + seconds
+    text = datetime.datetime.fromtimestamp(whole, datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return text, now() + whole - time.time()
+
+
+def appointed(binaries):
+    """A dry run changes nothing and shows every step; a move begins by itself at its time; one that
+    is called off does not."""
+    outcome = Outcome("switchover-appointed")
+    with live_lab(outcome, binaries) as lab:
+        wait_gates(lab)
+        before = lab.snapshot()
+        code, plan = lab.cli("switchover", SERVICE, "--to", "site-b", "--dry-run", check=False)
+        unchanged(outcome, before, lab.snapshot())
+        outcome.must(code == 0, f"the dry run: exit {code}: {plan}")
+        steps = [step["name"] for step in plan.get("steps", [])]
+        outcome.must(steps == ["prepare", "fence", "promote", "publish", "follow"],
+                     f"the dry run shows {steps}")
+        for word in ("update add", "read_only=1", "RESET SLAVE ALL", "CHANGE MASTER", "REPLICAOF"):
+            outcome.must(word in str(plan), f"the dry run does not show {word}")
+        outcome.must(lab.bind.secret not in str(plan) and "repl-secret" not in str(plan),
+                     "the dry run shows a secret")
+        text, due = in_rfc3339(6)
+        code, answer = order(lab, "site-b", "--at", text)
+        outcome.must(code == 0, f"--at: exit {code}: {answer}")
+        shown = lab.status().get("appointment") or {}
+        outcome.must(shown.get("to") == "site-b", f"status shows {shown}")
+        lab.daemon.stop()  # It is durable.
+        lab.start_daemon()
+        wait_until("site-b takes writes", 30,
+                   lambda: measure.first_taken(lab, "site-b", due), every=0.1)
+        late = measure.first_taken(lab, "site-b", due) - due
+        outcome.notes.append(f"site-b took writes {late:.1f} s after the time appointed")
+        outcome.must(measure.first_taken(lab, "site-b", 0) >= due, "it began before its time")
+        outcome.in_time(round(late, 1), 10.0, f"it took writes only {late:.1f} s after its time")
+        outcome.must(wait_settled(lab) == "site-b", "site-b is not in power")
+        wait_gates(lab)
+        text, _ = in_rfc3339(5)
+        order(lab, "site-a", "--at", text)
+        code, answer = lab.cli("cancel", SERVICE, check=False)
+        outcome.must(code == 0 and not lab.status().get("appointment"), f"cancel: {answer}")
+        time.sleep(7)
+        outcome.must(wait_settled(lab) == "site-b", "it began although it was called off")
+        judge(lab, outcome, "site-b", changes=1)
     return outcome
 
 
