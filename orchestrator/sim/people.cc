@@ -24,8 +24,19 @@ void People::start() {
 void People::round() {
   world_.line.in(world_.dice.between(2s, 12s), [this] { round(); });
   for (int k = 0; k < static_cast<int>(world_.setting.services.size()); ++k) {
-    if (world_.setting.tireless) repair(k, false);
+    if (!world_.setting.tireless) continue;
+    repair(k, false);
+    maintain(k);
   }
+}
+
+// Where nothing is wrong, a host wants its kernel upgraded now and then. By the hour, not by
+// chance: what a seed draws stays what it was.
+void People::maintain(int service) {
+  const ServiceState* state = world_.monitor.state(service);
+  const auto hour = static_cast<std::uint64_t>(world_.line.now().ns / 1'000'000);
+  if (state == nullptr || hour % 7 != 0 || world_.healed) return;
+  if (state->phase == Phase::kSteady && !state->move) switch_over(service, *state, hour / 7);
 }
 
 // The site that a person who has looked at both would put in power: the one whose store takes

@@ -31,6 +31,7 @@ class People {
   void rejoin(int service, const ServiceState& state);
   void rebuild(int service, int site);
   void mend_record(int service, const ServiceState& state);
+  void maintain(int service);
   int best_site(int service) const;
 
   World& world_;
