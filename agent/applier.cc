@@ -273,6 +273,37 @@ std::string Applier::replication_refusal(const CatchUp& catch_up, Duration max_l
   return "";
 }
 
+std::string Applier::behind(const std::vector<std::pair<std::string, std::string>>& positions,
+                            bool only_comparable, Instant now) const {
+  for (const auto& [store, position] : positions) {
+    const auto found = std::find_if(drivers_.begin(), drivers_.end(), [&](const Attached& one) {
+      return one.worker->is_store() && one.worker->name() == store;
+    });
+    if (found == drivers_.end()) {
+      if (only_comparable) continue;
+      return store + ": there is no such store here";
+    }
+    const DriverState state = found->worker->state();
+    if (!state.looked || now - state.looked_at > kKnownMost ||
+        state.report.liveness != Liveness::kUp) {
+      return store + " does not answer here";
+    }
+    const auto held = found->worker->contains(state.report.executed, position);
+    if (held.value_or(only_comparable)) continue;
+    return fmt::format("{} is at {}, the old site ended at {}{}", store, state.report.executed,
+                       position, held ? "" : ": they cannot be compared");
+  }
+  return "";
+}
+
+std::string Applier::unadvertised(const std::map<std::string, std::string>& sources) const {
+  for (const Attached& one : drivers_) {
+    if (!one.worker->is_store() || sources.contains(one.worker->name())) continue;
+    return one.worker->name() + ": the other site's agent does not advertise where to follow it";
+  }
+  return "";
+}
+
 std::vector<std::string> Applier::render(Verb verb, Duration within) const {
   std::string word;
   switch (verb) {

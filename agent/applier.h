@@ -78,6 +78,12 @@ class Applier {
   // Every driver reached its goal, and none waits for time to pass.
   bool is_at_rest() const;
   bool has_stores() const;
+  // What the stores have not applied of `positions` (store -> position of the old site's store);
+  // "" when they hold all of it. With `only_comparable` what cannot be compared is left out.
+  std::string behind(const std::vector<std::pair<std::string, std::string>>& positions,
+                     bool only_comparable, Instant now) const;
+  // What keeps stores from following at all; "" when each has a source.
+  std::string unadvertised(const std::map<std::string, std::string>& sources) const;
   // Compares what each store holds with what the primary told.
   void confirm(CatchUp& catch_up) const;
   std::vector<std::string> render(Verb verb, Duration within) const;

@@ -68,7 +68,8 @@ struct Verdict {
 struct GuardSight {
   bool peer_seen_up = false;  // Own witness probes of the peer's public address: last one passed.
   std::string replication_refusal;  // Why the stores fail the replication gate; "" when they hold.
-  bool stores_writable = false;     // Adoption: by their own account; true without stores.
+  std::string behind;  // What the stores have not applied of the order's positions; "" when all.
+  bool stores_writable = false;  // Adoption: by their own account; true without stores.
 };
 
 class Guard {
@@ -164,7 +165,7 @@ class Guard {
   Verdict adopt(const Order& order, const GuardSight& sight, Instant now);
   Verdict prepare(const Order& order, const GuardSight& sight, Instant now);
   Verdict fence(const Order& order);
-  Verdict promote(const Order& order, Instant now);
+  Verdict promote(const Order& order, const GuardSight& sight, Instant now);
   Verdict follow(const Order& order);
   Verdict void_move(const Order& order);
   Verdict obey(const Order& order, const GuardSight& sight, Instant now);

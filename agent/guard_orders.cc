@@ -81,7 +81,7 @@ Verdict Guard::obey(const Order& order, const GuardSight& sight, Instant now) {
     case Verb::kAdopt: return adopt(order, sight, now);
     case Verb::kPrepare: return prepare(order, sight, now);
     case Verb::kFence: return fence(order);
-    case Verb::kPromote: return promote(order, now);
+    case Verb::kPromote: return promote(order, sight, now);
     case Verb::kFollow: return follow(order);
     case Verb::kVoid: return void_move(order);
   }
@@ -225,7 +225,7 @@ Verdict Guard::fence(const Order& order) {
   return accepted(fmt::format("fenced in epoch {}", order.reign.epoch));
 }
 
-Verdict Guard::promote(const Order& order, Instant now) {
+Verdict Guard::promote(const Order& order, const GuardSight& sight, Instant now) {
   if (order.power != site_)
     return refused(fmt::format("promote names {} as the site in power", order.power));
   if (reigns(order.reign)) return already("promotion accepted already");
@@ -240,6 +240,10 @@ Verdict Guard::promote(const Order& order, Instant now) {
                          record_.reign.epoch < order.reign.epoch &&
                          (record_.power == site_ || over);
   if (!prepared && !recrowned) return refused("not prepared for this reign and move");
+  // What the old site had executed at its fence is here before anything is written here (S15).
+  if (!recrowned && !sight.behind.empty() && !planted(Plant::kPromoteBehind)) {
+    return refused(sight.behind);
+  }
   // A person's word stands in for a fence that cannot be acknowledged, for no promise: ours ends by
   // itself, in seconds.
   if (order.old_fenced || (recrowned && record_.power == site_)) promise_.released();

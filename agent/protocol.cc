@@ -13,6 +13,7 @@ constexpr std::array<const char*, 6> kVerbs = {"adopt",   "prepare", "fence",
                                                "promote", "follow",  "void"};
 constexpr std::size_t kServicesMost = 1000;
 constexpr std::size_t kMoveMost = 64;
+constexpr std::size_t kPositionMost = 4096;
 
 Json vouch_json(const Vouch& vouch) {
   return Json::object({{"number", number_json(vouch.number)},
@@ -80,6 +81,14 @@ ServicePoll read_service_poll(Members& in) {
     if (own) poll.own = std::move(*own);
   }
   return poll;
+}
+
+void read_positions(Members& in, Order& order) {
+  for (const Json& item : in.list("positions", 32)) {
+    Members inner(item, "positions", Absent::kRefused);
+    order.positions.emplace_back(inner.text("store"), inner.text("position", kPositionMost));
+    if (!inner.ok()) in.adopt_error(inner.error());
+  }
 }
 
 void read_order_bounds(Members& in, Order& order) {
@@ -171,6 +180,12 @@ Json to_json(const Order& order) {
   json.set("prepare_ttl_ms", rounded_down(order.prepare_ttl));
   json.set("max_lag_ms", rounded_down(order.max_lag));
   json.set("counter", number_json(order.counter)).set("dry_run", order.dry_run);
+  if (order.positions.empty()) return json;
+  Json positions = Json::array();
+  for (const auto& [store, position] : order.positions) {
+    positions.push(Json::object({{"store", store}, {"position", position}}));
+  }
+  json.set("positions", std::move(positions));
   return json;
 }
 
@@ -197,6 +212,7 @@ Result<Order> order_from(const Json& json) {
   read_order_bounds(in, order);
   order.counter = in.number("counter");
   order.dry_run = in.flag("dry_run");
+  if (in.has("positions")) read_positions(in, order);
   if (in.ok() && !order.reign.any()) in.fail("reign", "must be given");
   if (in.ok() && order.move.empty()) in.fail("move", "must be given");
   if (in.ok() && order.power.empty()) in.fail("power", "must be given");

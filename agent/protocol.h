@@ -111,6 +111,13 @@ struct Taken {
   Take by;
 };
 
+// Whether this site's stores have applied what an order to prepare told it to, as of this report.
+struct CaughtUp {
+  std::string move;
+  bool held = false;
+  std::string missing;  // The first store that has not, or cannot be compared.
+};
+
 struct ServiceReport {
   std::string service;
   std::string site;
@@ -153,7 +160,8 @@ struct ServiceReport {
   // Why it would refuse, now, the automatic prepare that it refused last; "": it no longer would.
   // Unset: it refused none.
   std::optional<std::string> prepare_refusal;
-  std::string trouble;  // What it is trying and failing to do; "" when at rest.
+  std::optional<CaughtUp> catch_up;  // Unset: it was told no positions, or has forgotten them.
+  std::string trouble;               // What it is trying and failing to do; "" when at rest.
 };
 
 struct ServicePoll {
@@ -212,6 +220,10 @@ struct Order {
   Duration max_lag = 1s;
   std::uint64_t counter = 0;
   bool dry_run = false;
+  // Prepare, promote of a planned move: store -> where the old site's stood after its fence. Such a
+  // promotion is refused until ours have applied all of it; with `replication_forced` stores that
+  // cannot be compared are left out.
+  std::vector<std::pair<std::string, std::string>> positions;
 };
 
 struct OrderReply {

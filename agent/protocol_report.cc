@@ -271,6 +271,11 @@ Json to_json(const ServiceReport& report) {
   if (report.prepare_refusal) {
     json.set("prepare_refusal", report.prepare_refusal->substr(0, kDetailMost / 4));
   }
+  if (report.catch_up) {
+    json.set("catch_up", Json::object({{"move", report.catch_up->move},
+                                       {"held", report.catch_up->held},
+                                       {"missing", report.catch_up->missing}}));
+  }
   json.set("trouble", report.trouble);
   return json;
 }
@@ -308,6 +313,10 @@ Result<ServiceReport> service_report_from(const Json& json) {
                            inner.duration("heard_ms", 0s, kLongest)};
   });
   if (in.has("prepare_refusal")) report.prepare_refusal = in.text("prepare_refusal", kDetailMost);
+  read_object(in, "catch_up", [&](Members& inner) {
+    report.catch_up =
+        CaughtUp{inner.text("move", 64), inner.flag("held"), inner.text("missing", kDetailMost)};
+  });
   report.trouble = in.text("trouble", kDetailMost);
   if (!in.ok()) return in.error();
   return report;

@@ -99,6 +99,12 @@ ServiceReport ServiceRunner::on_peer_poll(const PollRequest& request, const Serv
 }
 
 // A site in power that we see up ourselves is no site to take over from.
+GuardSight ServiceRunner::sight_of(const Order& order, const std::vector<WitnessCount>& counts) {
+  GuardSight sight = sight_locked(counts, order.max_lag);
+  sight.behind = applier_.behind(order.positions, order.replication_forced, parts_.clock->now());
+  return sight;
+}
+
 GuardSight ServiceRunner::sight_locked(const std::vector<WitnessCount>& counts, Duration max_lag) {
   GuardSight sight;
   bool any = false;
@@ -130,7 +136,7 @@ OrderReply ServiceRunner::take_order(const Order& order) {
   OrderReply reply;
   {
     const std::lock_guard lock(mutex_);
-    const GuardSight seen = sight_locked(counts, order.max_lag);
+    const GuardSight seen = sight_of(order, counts);
     const Verdict verdict =
         change([&](Guard& guard) { return guard.on_order(order, seen, parts_.clock->now()); });
     reply.accepted = verdict.accepted;
@@ -146,14 +152,25 @@ OrderReply ServiceRunner::take_order(const Order& order) {
 OrderReply ServiceRunner::on_order(const Order& order) {
   OrderReply reply = take_order(order);
   crash_point("before-reply", to_string(order.verb));
-  if (!reply.accepted || order.dry_run || order.verb != Verb::kFence) return reply;
+  const bool catches_up = order.verb == Verb::kPrepare && !order.positions.empty();
+  if (!reply.accepted || order.dry_run || (order.verb != Verb::kFence && !catches_up)) {
+    return reply;
+  }
   {
     std::unique_lock lock(mutex_);
-    progress_.wait_for(lock, kFenceWait,
-                       [&] { return stopping_ || guard_.fenced() >= order.reign.epoch; });
+    const Instant until = parts_.clock->now() + kFenceWait;
+    while (!stopping_ && parts_.clock->now() < until && !is_there(order)) {
+      progress_.wait_for(lock, std::min<Duration>(until - parts_.clock->now(), 10ms));
+    }
   }
   reply.report = report();
   return reply;
+}
+
+// What the reply to an order waits for.
+bool ServiceRunner::is_there(const Order& order) const {
+  if (order.verb == Verb::kFence) return guard_.fenced() >= order.reign.epoch;
+  return applier_.behind(order.positions, order.replication_forced, parts_.clock->now()).empty();
 }
 
 void ServiceRunner::note_order(const Order& order, const Verdict& verdict) {
@@ -182,6 +199,9 @@ void ServiceRunner::note_order(const Order& order, const Verdict& verdict) {
   }
   if (!verdict.accepted) return;
   follow_ = order.verb == Verb::kFollow || (follow_ && order.verb != Verb::kPromote);
+  if (order.verb == Verb::kPrepare && !order.positions.empty()) {
+    goal_ = CatchUpGoal{order.move, order.positions, order.replication_forced};
+  }
   if (!verdict.save) return;
   if (order.verb == Verb::kFence) hook_due_ = "fenced";
   if (order.verb == Verb::kPromote) hook_due_ = "promoted";
@@ -202,6 +222,10 @@ OrderReply ServiceRunner::rehearse(const Order& order, const std::vector<Witness
       copy.on_order(as_if, seen, parts_.clock->now());
       as_if.verb = Verb::kPromote;
       as_if.old_fenced = true;
+    } else if (order.verb == Verb::kFollow) {  // And it was fenced.
+      as_if.verb = Verb::kFence;
+      copy.on_order(as_if, seen, parts_.clock->now());
+      as_if.verb = Verb::kFollow;
     }
     const Verdict verdict = copy.on_order(as_if, seen, parts_.clock->now());
     reply.accepted = verdict.accepted;
@@ -269,12 +293,18 @@ ServiceReport ServiceRunner::report_locked(Instant now) {
     }
     if (!comparable) report.caught_up_age.reset();
   }
+  if (goal_ && guard_.record().prepared && guard_.record().prepared->move == goal_->move) {
+    const std::string missing = applier_.behind(goal_->positions, goal_->only_comparable, now);
+    report.catch_up = CaughtUp{goal_->move, missing.empty(), missing.substr(0, 1000)};
+  }
   report.spec_version = spec_version_;
   report.vip = vip_.report(now);
   report.trouble = applier_.trouble();
-  for (const std::string* more : {&deadman_.trouble, &save_trouble_}) {
-    if (more->empty()) continue;
-    report.trouble += (report.trouble.empty() ? "" : "; ") + more->substr(0, 500);
+  std::string unadvertised;
+  if (follow_) unadvertised = applier_.unadvertised(sources_);
+  for (const std::string& more : {unadvertised, deadman_.trouble, save_trouble_}) {
+    if (more.empty()) continue;
+    report.trouble += (report.trouble.empty() ? "" : "; ") + more.substr(0, 500);
   }
   return report;
 }

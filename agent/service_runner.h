@@ -46,7 +46,8 @@ using RunHook = std::function<Result<void>(const HookSettings&, const std::strin
 // Makes a record durable; empty: nothing is kept (dry run).
 using RecordKeeper = std::function<Result<void>(const GuardRecord&)>;
 
-// How long the reply to a fence order waits for its reading back.
+// How long the reply to a fence order waits for its reading back, and that to an order to prepare
+// for the stores to have applied what it tells.
 inline constexpr Duration kFenceWait = 150ms;
 
 class ServiceRunner {
@@ -152,6 +153,8 @@ class ServiceRunner {
   void watch(const ServicePoll& poll, bool lent);
   bool may_watch(bool lent);
   std::vector<WitnessCount> witness_counts() const;  // Not under the lock: it has one of its own.
+  GuardSight sight_of(const Order& order, const std::vector<WitnessCount>& counts);
+  bool is_there(const Order& order) const;
   GuardSight sight_locked(const std::vector<WitnessCount>& counts, Duration max_lag);
   ServiceReport report_locked(Instant now);
   void tell_vouch(ServiceReport& report);
@@ -188,6 +191,14 @@ class ServiceRunner {
   std::string hook_due_;    // The event whose reading back is awaited.
   std::map<std::string, std::string, std::less<>> said_;  // Event -> reason last said.
   std::string save_trouble_;
+  // What the stores shall have applied before a planned move promotes them. In memory only: a
+  // monitor tells it again and again.
+  struct CatchUpGoal {
+    std::string move;
+    std::vector<std::pair<std::string, std::string>> positions;
+    bool only_comparable = false;
+  };
+  std::optional<CatchUpGoal> goal_;
   std::optional<Order> refused_prepare_;  // The latest automatic one, until an order is accepted.
   std::uint64_t told_vouch_ = 0;  // The monitor's vouch that replies name, of run `told_run_`.
   std::string told_run_;

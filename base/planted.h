@@ -49,8 +49,12 @@ enum class Plant {
   kCutLeaseForgotten,  // and this,
   kOlderMoveGoesOn,    // and this.
   kSleepUncounted,     // An agent's clock stops while its host sleeps.
+  kPromoteBehind,      // A planned move promotes a standby that has not applied all of it.
+  kUndoWithoutVoid,    // An undo crowns the old site while the new one may still be promoted.
+  kPublishEarly,       // A planned move publishes while it may still be undone.
+  kFollowErrant,       // An old site follows whatever it holds.
 };
-inline constexpr int kPlants = 41;
+inline constexpr int kPlants = 45;
 
 #ifdef PM_PLANTED
 bool planted(Plant plant);

@@ -24,6 +24,7 @@ constexpr const char* kExamples =
     "  pointsman status --watch                 the same, kept fresh\n"
     "  pointsman explain im-api                 every gate: would it move now, and if not, why\n"
     "  pointsman failover im-api --dry-run      what a failover would write, and nothing written\n"
+    "  pointsman switchover im-api --to sh      a planned move: nothing is lost, or it is undone\n"
     "  pointsman failover im-api                show the plan, ask, move, follow\n"
     "  pointsman pause im-api --for 30m --reason \"kernel upgrade\"\n"
     "  pointsman history im-api --limit 20\n"
@@ -112,6 +113,22 @@ class Reader {
         ->needs(reason);
   }
 
+  void forces(CLI::App& app) {
+    app.add_option("--force", in_.force, "Override these gates; kept in the journal")
+        ->delimiter(',')
+        ->allow_extra_args(false)
+        ->type_name("GATE,...");
+  }
+
+  void carries_out(CLI::App& app) {
+    app.add_flag("--dry-run", in_.dry_run, "Show every write of it; write nothing");
+    app.add_flag("--yes", in_.yes, "Do not ask");
+    app.add_option("--wait", wait_, "Follow the move for at most this long")
+        ->type_name("DURATION")
+        ->check(duration_problem)
+        ->capture_default_str();
+  }
+
   void add_views();
   void add_moves();
   void add_holds();
@@ -148,17 +165,17 @@ void Reader::add_moves() {
   auto& failover = add("failover", "Move to the standby now: plan, confirmation, live progress");
   service(failover, true);
   failover.add_option("--to", in_.site, "The site to move to [the standby]")->type_name("SITE");
-  failover.add_option("--force", in_.force, "Override these gates; kept in the journal")
-      ->delimiter(',')
-      ->allow_extra_args(false)
-      ->type_name("GATE,...");
+  forces(failover);
   assertion(failover);
-  failover.add_flag("--dry-run", in_.dry_run, "Show every write of it; write nothing");
-  failover.add_flag("--yes", in_.yes, "Do not ask");
-  failover.add_option("--wait", wait_, "Follow the move for at most this long")
-      ->type_name("DURATION")
-      ->check(duration_problem)
-      ->capture_default_str();
+  carries_out(failover);
+  auto& switchover = add("switchover", "A planned move: nothing is lost, or nothing moves");
+  service(switchover, true);
+  switchover.add_option("--to", in_.site, "The site to move to")->type_name("SITE")->required();
+  switchover.add_option("--at", in_.at, "Begin then: HH:MM of this host, or RFC 3339 [now]")
+      ->type_name("TIME");
+  switchover.add_option("--reason", in_.reason, "Why; kept in the journal")->type_name("TEXT");
+  forces(switchover);
+  carries_out(switchover);
   auto& adopt = add("adopt", "Say who is in power: first run, or restored state");
   service(adopt, true);
   adopt.add_option("--primary", in_.site, "The site that is in power")

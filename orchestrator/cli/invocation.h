@@ -22,6 +22,7 @@ struct Invocation {
   std::vector<std::string> force;
   std::string assert_off;
   std::string reason;
+  std::string at;        // As written; "" for now.
   std::string hold_for;  // As written; "" until resumed.
   bool dry_run = false;
   bool yes = false;

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "base/clock.h"
+#include "base/time_of_day.h"
 #include "orchestrator/cli/move_plan.h"
 #include "orchestrator/cli/run.h"
 #include "orchestrator/cli/views.h"
@@ -32,6 +33,18 @@ Json body_of(const Invocation& asked) {
   if (!asked.assert_off.empty()) body.set("assert_off", asked.assert_off);
   if (!asked.reason.empty()) body.set("reason", asked.reason);
   return body;
+}
+
+// The time that --at names, as the API takes it; "" for now.
+Result<std::string> when_asked(const Invocation& asked) {
+  if (asked.at.empty()) return std::string();
+  const WallTime now = system_clock().wall();
+  const auto local = next_local(asked.at, now);
+  const auto at = local ? local : parse_wall(asked.at);
+  if (at) return format_wall(*at);
+  return {ErrorCode::kInvalid,
+          fmt::format("--at \"{}\" is no time such as 03:30 or 2026-11-28T03:30:00+08:00",
+                      shown(asked.at))};
 }
 
 // True when the site's name was typed.
@@ -146,23 +159,30 @@ int conclude(const Session& session, const Answer& answer) {
   return session.print(shown(answer.body.string_or("text", "Done.")) + "\n", answer.body);
 }
 
-int run_failover(const Session& session) {
+int run_move(const Session& session) {
   const Invocation& asked = session.asked;
   const Terminal& terminal = session.terminal;
   const bool asks = !asked.yes && !asked.dry_run;
   if (asks && (asked.json || !terminal.in_is_terminal)) {
-    return session.fail(kExitUsage,
-                        asked.json ? "failover with --json cannot ask for a confirmation"
-                                   : "failover asks for a confirmation, and standard input is no "
-                                     "terminal",
-                        "give --yes to move without asking, or --dry-run to see what it would do");
+    return session.fail(
+        kExitUsage,
+        asked.command + (asked.json ? " with --json cannot ask for a confirmation"
+                                    : " asks for a confirmation, and standard input is no "
+                                      "terminal"),
+        "give --yes to move without asking, or --dry-run to see what it would do");
   }
-  const Answer explain = session.control.get(service_path(session) + "/explain?by=operator");
+  const auto at = when_asked(asked);
+  if (!at.ok()) return session.fail(kExitUsage, at.error().message);
+  Json body = body_of(asked);
+  if (!at->empty()) body.set("at", *at);
+  const char* const query =
+      asked.command == "switchover" ? "/explain?kind=switchover" : "/explain?by=operator";
+  const Answer explain = session.control.get(service_path(session) + query);
   if (!explain.ok()) return session.fail(session.with_names(explain.failure));
   const Failure problem = force_problem(asked, explain.body);
   if (!problem.text.empty()) return session.fail(problem);
-  const std::string path = service_path(session) + "/failover";
-  if (asked.dry_run) return conclude(session, session.control.post(path, body_of(asked), 120s));
+  const std::string path = service_path(session) + "/" + asked.command;
+  if (asked.dry_run) return conclude(session, session.control.post(path, body, 120s));
 
   const Answer services = session.control.get("/api/v1/services");
   if (!services.ok()) return session.fail(services.failure);
@@ -174,7 +194,7 @@ int run_failover(const Session& session) {
   if (asks && !confirmed(session, plan.to.empty() ? plan.service : plan.to)) {
     return session.fail(kExitFailed, "not confirmed: nothing was done");
   }
-  const Answer started = session.control.post(path, body_of(asked));
+  const Answer started = session.control.post(path, body);
   const std::string move = started.ok() ? started.body.string_or("move") : "";
   return move.empty() ? conclude(session, started) : follow(session, move, plan.expected_s);
 }

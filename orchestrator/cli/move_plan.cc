@@ -15,7 +15,12 @@ namespace {
 constexpr std::array<std::string_view, 7> kNotAsked = {"mode",    "held",    "hold-down", "ceiling",
                                                        "breaker", "witness", "prepare"};
 
-bool never_forced(const std::string& gate) { return gate == "leader" || gate == "adopted"; }
+bool is_planned(const Invocation& asked) { return asked.command == "switchover"; }
+
+// The fence of a planned move is what nothing is lost by.
+bool never_forced(const Invocation& asked, const std::string& gate) {
+  return gate == "leader" || gate == "adopted" || (gate == "fence" && is_planned(asked));
+}
 
 bool forced(const Invocation& asked, const std::string& gate) {
   return std::find(asked.force.begin(), asked.force.end(), gate) != asked.force.end();
@@ -29,7 +34,7 @@ std::vector<Cell> consequence(const Invocation& asked, const std::string& gate) 
   if (gate == "fence" && !asked.assert_off.empty()) {
     return {{"answered by --assert-off", Tone::kDoubt}};
   }
-  if (never_forced(gate)) return {{"refuses, and cannot be overridden", Tone::kBad}};
+  if (never_forced(asked, gate)) return {{"refuses, and cannot be overridden", Tone::kBad}};
   return {{"refuses (--force " + gate + " overrides it)", Tone::kBad}};
 }
 
@@ -76,6 +81,60 @@ std::string loss_line(const MovePlan& plan, const Json& services, const Paint& p
          "\n";
 }
 
+// How long resolvers may keep the old address: the longest TTL that a server gave.
+std::int64_t longest_ttl(const Json& services, const std::string& service) {
+  std::int64_t ttl = 0;
+  const Json* one = service_named(services, service);
+  if (one == nullptr) return ttl;
+  for (const Json& record : one->array_or_empty("record")) {
+    for (const Json& server : record.array_or_empty("servers")) {
+      ttl = std::max(ttl, server.int_or("ttl"));
+    }
+  }
+  return ttl;
+}
+
+// The steps of a planned move, in their order.
+std::string steps_text(const MovePlan& plan, const Told& told, const Paint& paint) {
+  const std::string budget = shown_seconds(told.explain.number_or("budget_s", 0));
+  const std::vector<std::vector<Cell>> rows{
+      {{"prepare"}, {fmt::format("{} stops vouching for {}", plan.to, plan.from)}},
+      {{"fence"}, {fmt::format("{} takes no more writes; where it ended is noted", plan.from)}},
+      {{"catch up"},
+       {fmt::format("{} applies all of it within {}, or {} is opened again", plan.to, budget,
+                    plan.from)}},
+      {{"promote"}, {fmt::format("{} takes writes; from here on there is no way back", plan.to)}},
+      {{"publish"}, {fmt::format("the record names {}", plan.to)}},
+      {{"verify"}, {fmt::format("{} passes its probes", plan.to)}},
+      {{"follow"}, {fmt::format("{} becomes the standby of {}", plan.from, plan.to)}}};
+  return paint(Tone::kDim, "  steps") + "\n" + laid_out(rows, paint, 10);
+}
+
+std::string planned_text(const MovePlan& plan, const Invocation& asked, const Told& told,
+                         const Paint& paint) {
+  const auto& [explain, services] = told;
+  std::string text = paint(Tone::kStrong, fmt::format("Switchover of {}: {} -> {}{}", plan.service,
+                                                      plan.from.empty() ? "?" : plan.from,
+                                                      plan.to.empty() ? "?" : plan.to,
+                                                      asked.at.empty() ? "" : ", at " + asked.at)) +
+                     "\n" + steps_text(plan, told, paint) + paint(Tone::kDim, "  time    ");
+  text += paint(Tone::kPlain,
+                fmt::format("about {} in which nobody takes writes ({})",
+                            shown_seconds(plan.expected_s), explain.string_or("expected_from")));
+  if (const std::int64_t ttl = longest_ttl(services, plan.service); ttl > 0) {
+    text += paint(Tone::kPlain, fmt::format("; resolvers may keep the old address for {} more",
+                                            shown_seconds(static_cast<double>(ttl))));
+  }
+  const bool forced_replication = forced(asked, "replication");
+  text +=
+      "\n" + paint(Tone::kDim, "  loss    ") +
+      (forced_replication
+           ? paint(Tone::kDoubt, "none of stores that can be compared; of others, not known")
+           : paint(Tone::kGood, "none: it is promoted when it holds all, or the move is undone")) +
+      "\n" + gates_text(asked, explain, paint);
+  return text;
+}
+
 }  // namespace
 
 MovePlan plan_of(const Invocation& asked, const Told& told) {
@@ -96,6 +155,7 @@ MovePlan plan_of(const Invocation& asked, const Told& told) {
 
 std::string plan_text(const MovePlan& plan, const Invocation& asked, const Told& told,
                       const Paint& paint) {
+  if (is_planned(asked)) return planned_text(plan, asked, told, paint);
   const auto& [explain, services] = told;
   std::string text = paint(Tone::kStrong, fmt::format("Failover of {}: {} -> {}", plan.service,
                                                       plan.from.empty() ? "?" : plan.from,
@@ -124,10 +184,12 @@ Failure force_problem(const Invocation& asked, const Json& explain) {
   std::vector<std::string> known;
   for (const Json& gate : explain.array_or_empty("gates")) known.push_back(gate.string_or("name"));
   for (const std::string& gate : asked.force) {
-    if (never_forced(gate)) {
+    if (never_forced(asked, gate)) {
       return {kExitUsage, "invalid", gate,
               fmt::format("--force {}: this gate cannot be overridden", gate),
-              gate == "leader" ? "ask the monitor that leads" : "pointsman adopt comes first"};
+              gate == "leader"  ? "ask the monitor that leads"
+              : gate == "fence" ? "pointsman failover moves a service whose old site is away"
+                                : "pointsman adopt comes first"};
     }
     if (std::find(known.begin(), known.end(), gate) != known.end()) continue;
     const std::string near = nearest_word(gate, known);

@@ -35,7 +35,8 @@ int run_history(const Session& session);
 // Names of services, of the sites of one, or of its gates, a line each; nothing on failure.
 int run_complete(const Session& session);
 
-int run_failover(const Session& session);
+// failover, switchover: plan, confirmation, live progress.
+int run_move(const Session& session);
 // Follows the move until it ends, the time to wait is over, or a signal; shows it live.
 int follow(const Session& session, const std::string& move, double expected_s);
 // Prints what an order led to, and follows the move when it led to one.

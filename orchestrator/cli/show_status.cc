@@ -212,6 +212,13 @@ std::string service_text(const Json& service, bool whole, const Paint& paint) {
   if (!summary.empty()) text += "  " + paint(Tone::kPlain, summary) + "\n";
   text += sites_text(service, whole, paint) + vip_line(service, paint);
   for (const Json& record : service.array_or_empty("record")) text += record_line(record, paint);
+  if (const Json* due = service.find("appointment"); due != nullptr && due->is_object()) {
+    text += paint(Tone::kDim, "  due     ") +
+            paint(Tone::kPlain,
+                  fmt::format("{} to {} at {}, by {}", due->string_or("kind"), due->string_or("to"),
+                              shown_time(due->string_or("at")), due->string_or("actor"))) +
+            "\n";
+  }
   const Json* current = service.find("current_move");
   const Json* last = service.find("last_move");
   if (current != nullptr && current->is_object()) {

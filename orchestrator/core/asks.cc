@@ -38,6 +38,44 @@ OperatorAnswer fail_over(Turn& turn, const OperatorAsked& asked) {
   return done("failover to " + turn.name(to) + " has begun", turn.s.move->id);
 }
 
+OperatorAnswer appoint(Turn& turn, const OperatorAsked& asked, int to) {
+  if (turn.s.appointment) {
+    return refused("state", "a switchover to " + turn.name(turn.s.appointment->to) +
+                                " is appointed for " + turn.s.appointment->at +
+                                " already: cancel it first");
+  }
+  turn.s.appointment =
+      Appointment{to, asked.at_s, asked.at, asked.forced, asked.actor, asked.reason, ""};
+  return done("the switchover to " + turn.name(to) + " begins by itself at " + asked.at +
+              ", if every gate is open then");
+}
+
+OperatorAnswer switch_over(Turn& turn, const OperatorAsked& asked) {
+  const bool later = asked.at_s != 0;
+  if (is_planned(turn) && !later && (asked.to < 0 || asked.to == turn.s.move->to)) {
+    return done("the switchover to " + turn.name(turn.s.move->to) + " is on already",
+                turn.s.move->id);
+  }
+  if (turn.s.move) return refused("state", "a move is on already: " + turn.s.move->id);
+  if (!turn.s.has_primary() || turn.s.phase == Phase::kUnadopted) {
+    return refused("adopted", adoption(turn.policy, turn.s, turn.now).refusal);
+  }
+  const int to = asked.to < 0 ? turn.s.other(turn.s.primary) : asked.to;
+  if (to == turn.s.primary) return refused("target", turn.name(to) + " is in power already");
+  if (later && asked.at_s <= turn.s.around.wall_s) {
+    return refused("state", asked.at + " is past already");
+  }
+  const Wanted wanted{false, to, asked.forced, -1, true};
+  if (const auto gate = first_refusal(turn.policy, turn.s, wanted, turn.now)) {
+    return refused(gate->name, gate->reason);
+  }
+  if (later) return appoint(turn, asked, to);
+  turn.enter(Phase::kPreparing);
+  begin_switchover(turn, wanted, asked.actor,
+                   asked.reason.empty() ? "ordered by " + asked.actor : asked.reason);
+  return done("switchover to " + turn.name(to) + " has begun", turn.s.move->id);
+}
+
 // The agent of the site in power answers and does not hold our reign: its state was lost.
 bool reign_is_lost(Turn& turn) {
   return turn.policy.agents && turn.s.has_primary() && !turn.s.move &&
@@ -96,24 +134,30 @@ OperatorAnswer adopt(Turn& turn, const OperatorAsked& asked) {
 }
 
 OperatorAnswer cancel(Turn& turn, const OperatorAsked& asked) {
+  if (!turn.s.move && turn.s.appointment) {
+    const std::string at = turn.s.appointment->at;
+    turn.s.appointment.reset();
+    return done("the switchover appointed for " + at + " is off");
+  }
   if (!turn.s.move) return refused("state", "no move is on");
   Move& move = *turn.s.move;
   const AgentView& crowned = turn.agent(move.to);
   const bool shown = crowned.reign == move.reign && crowned.role == SiteRole::kPrimary;
-  if (move.kind == MoveKind::kFailover && asked.asserted_off == move.to && !shown &&
+  const bool ours = move.kind == MoveKind::kFailover || move.kind == MoveKind::kSwitchover;
+  if (ours && asked.asserted_off == move.to && !shown &&
       (turn.s.phase == Phase::kPromoting || turn.s.phase == Phase::kStuck)) {
     move.cancel_asked = true;
     move.actor = asked.actor;
     move.assert_reason = asked.reason;
     return done("the move is being undone: " + turn.name(move.to) + " is asserted off", move.id);
   }
-  if (move.promote_left || move.kind != MoveKind::kFailover ||
-      (turn.s.phase != Phase::kPreparing && turn.s.phase != Phase::kFencing)) {
+  if (move.promote_left || !ours ||
+      (turn.s.phase != Phase::kPreparing && turn.s.phase != Phase::kFencing &&
+       turn.s.phase != Phase::kCatchingUp)) {
     return refused("state", "the move has promoted or may have: it goes forward" +
-                                std::string(move.kind == MoveKind::kFailover
-                                                ? ", unless --assert-off says that " +
-                                                      turn.name(move.to) + " is off"
-                                                : ""));
+                                std::string(ours ? ", unless --assert-off says that " +
+                                                       turn.name(move.to) + " is off"
+                                                 : ""));
   }
   move.cancel_asked = true;
   move.actor = asked.actor;
@@ -145,6 +189,10 @@ void obey(Turn& turn, const OperatorAsked& asked) {
     case AskKind::kFailover:
       rule = "failover";
       answer = fail_over(turn, asked);
+      break;
+    case AskKind::kSwitchover:
+      rule = "switchover";
+      answer = switch_over(turn, asked);
       break;
     case AskKind::kAdopt:
       rule = "adopt";

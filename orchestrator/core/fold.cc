@@ -85,8 +85,8 @@ std::string later_state(const Turn& turn, const AgentHeard& heard) {
       view.highest_id != move.reign.id && !planted(Plant::kOlderMoveGoesOn)) {
     return fmt::format("number {} as another reign's", view.highest);
   }
-  const bool fenced = move.kind == MoveKind::kFailover && heard.site == move.from &&
-                      view.fenced >= move.reign.epoch;
+  const bool fences = move.kind == MoveKind::kFailover || move.kind == MoveKind::kSwitchover;
+  const bool fenced = fences && heard.site == move.from && view.fenced >= move.reign.epoch;
   if (fenced && !move.fence_left && !planted(Plant::kOlderMoveGoesOn)) {
     return fmt::format("a fence of number {}, and none had left", view.fenced);
   }

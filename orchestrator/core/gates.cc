@@ -198,6 +198,17 @@ Gate replication_gate(const Look& look) {
               value, age);
 }
 
+// A planned move waits for no lease to end: the old site must tell where it ended.
+Gate planned_fence(const Look& look, const std::string& site, double age) {
+  const SiteView& view = look.view(look.from());
+  if (view.agent_heard && look.now - view.agent_at <= look.policy.lease) {
+    return open("fence", "the agent of " + site + " answers", "answers", age);
+  }
+  return shut("fence",
+              "the agent of " + site + " does not answer, and a planned move fences it by order",
+              "silent", age);
+}
+
 Gate fence_gate(const Look& look) {
   if (!look.policy.agents || !look.s.has_primary()) {
     return open("fence", "no store needs fencing");
@@ -205,6 +216,7 @@ Gate fence_gate(const Look& look) {
   const SiteView& old_site = look.view(look.from());
   const std::string site = look.name(look.from());
   const double age = look.age(old_site.agent_at);
+  if (look.wanted.planned) return planned_fence(look, site, age);
   if (look.wanted.asserted_off == look.from()) {
     return open("fence", "an operator says that " + site + " is off", "asserted", age);
   }
@@ -466,9 +478,9 @@ std::optional<Gate> first_refusal(const ServicePolicy& policy, const ServiceStat
     Gate gate = each(look);
     if (gate.open) continue;
     if (!wanted.automatic && excused(gate.name)) continue;
-    if (gate.name != "leader" && gate.name != "adopted" && wanted.forced.contains(gate.name)) {
-      continue;
-    }
+    const bool forcible = gate.name != "leader" && gate.name != "adopted" &&
+                          !(wanted.planned && gate.name == "fence");
+    if (forcible && wanted.forced.contains(gate.name)) continue;
     return gate;
   }
   return std::nullopt;

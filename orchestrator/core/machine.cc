@@ -103,6 +103,8 @@ Consequence step_in_place(const ServicePolicy& policy, ServiceState& state, cons
   watch_link(turn);
   watch_vip(turn);
   watch_preparing(turn);
+  watch_follower(turn);
+  watch_appointment(turn);
   restore_record(turn);
   order_what_is_due(turn);
   out.vouch = wish(turn);
@@ -136,6 +138,9 @@ ServiceState begin(const ServicePolicy& policy, std::optional<ServiceState> save
       record.next = now;
     }
   }
+  if (s.move) s.move->closing_since = now;
+  if (s.follow) s.follow->since = now;
+  if (s.appointment) s.appointment->refusal.clear();
   if (s.hold.lasting) s.hold.until = now + *s.hold.lasting;
   return s;
 }

@@ -83,7 +83,8 @@ struct PolicyChanged {  // The caller steps with the new policy from now on.
 };
 struct Tick {};
 
-enum class AskKind { kFailover, kAdopt, kCancel, kPause, kResume, kAck };
+enum class AskKind { kFailover, kAdopt, kCancel, kPause, kResume, kAck, kSwitchover };
+inline constexpr int kAskKinds = 7;
 struct OperatorAsked {
   AskKind kind = AskKind::kAck;
   int to = -1;
@@ -92,6 +93,9 @@ struct OperatorAsked {
   std::string reason;
   std::string actor;
   std::optional<Duration> lasting;  // Of a pause.
+  // Of a switchover that shall begin later: seconds since 1970, and the same for people.
+  std::int64_t at_s = 0;
+  std::string at;
 };
 
 // Random ids, drawn by the caller: the core has no chance of its own.
@@ -123,6 +127,8 @@ struct SendOrder {
   bool old_fenced = false;
   bool asserted_off = false;
   bool replication_forced = false;
+  // Prepare, promote of a planned move: what the standby must have applied.
+  std::vector<StorePosition> positions;
 };
 struct PublishRecord {
   int record = 0;
@@ -215,6 +221,7 @@ struct Wanted {
   int to = -1;
   std::set<std::string> forced;
   int asserted_off = -1;
+  bool planned = false;  // A switchover: the old site must answer, for it must tell where it ended.
 };
 
 // Every gate for the move that would be made now, in the order of the manual.
@@ -258,10 +265,16 @@ enum class Trigger {
   kRestored,      // State of this monitor that is older than what an agent knows.
   kUndoneReigns,  // A site asserted off, whose move is being undone, is back and had come to power.
   kNumberTaken,   // The other site knows our number as another reign's.
+  kAppointed,     // The time of a planned move has come, and every gate is open.
+  kPositionsTold,  // The old site is fenced, and told where each of its stores stood then.
+  kCaughtUp,       // The standby has applied all of that.
+  kBudgetSpent,    // It has not, within the budget.
+  kPlanVoided,     // The standby voided the number of a planned move.
+  kPromotionSure,  // The standby accepted its promotion: nothing can undo a planned move any more.
   kVipLeft,   // The site in power gave a virtual address up, the other holds it, gates are open.
   kDisowned,  // An agent knows more than we do: restored state, or another reign.
 };
-inline constexpr int kTriggers = 24;
+inline constexpr int kTriggers = 30;
 const char* to_string(Trigger trigger);
 
 struct Transition {

@@ -25,7 +25,7 @@ constexpr std::array<const char*, 3> kModeWords{"auto", "propose", "observe"};
 constexpr std::array<const char*, 4> kVerdictWords{"unknown", "up", "suspect", "down"};
 constexpr std::array<const char*, 4> kRoleWords{"none", "standby", "primary", "fenced"};
 constexpr std::array<const char*, 5> kStepWords{"waiting", "running", "done", "failed", "skipped"};
-constexpr std::array<const char*, 3> kMoveWords{"failover", "adopt", "recrown"};
+constexpr std::array<const char*, 4> kMoveWords{"failover", "adopt", "recrown", "switchover"};
 constexpr std::array<const char*, kOrderKinds> kOrderWords{"adopt",   "prepare", "fence",
                                                            "promote", "follow",  "void"};
 constexpr std::array<const char*, kTriggers> kTriggerWords{"adoptable",
@@ -50,6 +50,12 @@ constexpr std::array<const char*, kTriggers> kTriggerWords{"adoptable",
                                                            "restored",
                                                            "undone-reigns",
                                                            "number-taken",
+                                                           "appointed",
+                                                           "positions-told",
+                                                           "caught-up",
+                                                           "budget-spent",
+                                                           "plan-voided",
+                                                           "promotion-sure",
                                                            "vip-left",
                                                            "disowned"};
 

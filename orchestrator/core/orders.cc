@@ -38,6 +38,8 @@ SendOrder order_of(const Turn& turn, const Move& move, int site, OrderKind kind)
   order.automatic = move.automatic;
   order.asserted_off = move.asserted_off;
   order.replication_forced = move.forced.contains("replication");
+  const bool applies = kind == OrderKind::kPrepare || kind == OrderKind::kPromote;
+  if (move.positions && applies && site == move.to) order.positions = *move.positions;
   order.old_fenced =
       turn.s.fence && turn.s.fence->acknowledged && turn.s.fence->reign.epoch >= move.reign.epoch;
   return order;
@@ -65,6 +67,7 @@ void fence_the_undone(Turn& turn, const Move& move) {
 bool undone_for_good(Turn& turn, const Move& move) {
   if (fenced_by(turn, move)) return true;
   if (!move.void_first.any() || turn.agent(move.from).voided == move.void_first) return true;
+  if (planted(Plant::kUndoWithoutVoid)) return true;
   const auto& undone = turn.s.last_move;
   if (undone && undone->reign == move.void_first && !undone->promote_left) return true;
   // A person's word stands in for a lone lease that a restarted monitor may have given; it skips no
@@ -104,7 +107,10 @@ void order_move(Turn& turn) {
   if (!turn.s.move || (!turn.policy.agents && !turn.policy.dry)) return;
   Move& move = *turn.s.move;
   switch (turn.s.phase) {
-    case Phase::kPreparing: send(turn, order_of(turn, move, move.to, OrderKind::kPrepare)); break;
+    case Phase::kPreparing:
+    case Phase::kCatchingUp:  // Again, with what it must have applied.
+      send(turn, order_of(turn, move, move.to, OrderKind::kPrepare));
+      break;
     case Phase::kPromoting:
     case Phase::kStuck: order_promotion(turn, move); break;
     case Phase::kVerifying:
@@ -153,6 +159,18 @@ void order_fence(Turn& turn) {
   order.kind = OrderKind::kFence;
   order.reign = job.reign;
   order.power = turn.s.other(job.site);
+  order.move = job.move;
+  send(turn, std::move(order));
+}
+
+void order_follow(Turn& turn) {
+  if (!follow_due(turn)) return;
+  const FollowJob& job = *turn.s.follow;
+  SendOrder order;
+  order.site = job.site;
+  order.kind = OrderKind::kFollow;
+  order.reign = job.reign;
+  order.power = turn.s.primary;
   order.move = job.move;
   send(turn, std::move(order));
 }
@@ -257,6 +275,7 @@ void order_what_is_due(Turn& turn) {
   order_newcomer(turn);
   order_void(turn);
   order_fence(turn);
+  order_follow(turn);
   order_publication(turn);
   order_readings(turn);
 }

@@ -45,6 +45,7 @@ struct ServicePolicy {
   Duration prepare_ttl = 10s;
   Duration order_ttl = 5s;
   Duration publish_wait = 3s;
+  Duration switchover_budget = 30s;  // From the fence of a planned move until it is undone.
   Duration hold_down = 10min;
   int max_moves_per_day = 4;
   bool unfenced_allowed = false;

@@ -73,6 +73,23 @@ struct StoreView {
   std::optional<std::uint64_t> taken_over;  // The same when it was last promoted.
   bool semi_sync = false;                   // A commit waits for the replica...
   Duration semi_sync_for{0};                // ...for so long.
+  std::string position;  // The same as `executed`, as the store's own driver compares it; "": none.
+};
+
+// Where a store of the old site stood when its fence was read back. Opaque: agents compare.
+struct StorePosition {
+  std::string store;
+  std::string text;
+  std::string unit;
+
+  bool operator==(const StorePosition&) const = default;
+};
+
+// Whether a standby has applied what it was told to (`StorePosition`s of `move`).
+struct CatchUpView {
+  std::string move;
+  bool held = false;
+  std::string missing;  // What is not applied yet, or cannot be compared.
 };
 
 // What keepalived of a site did last with the service's virtual address.
@@ -120,7 +137,8 @@ struct AgentView {
   // Why it would refuse, now, the automatic prepare that it refused last; "": it no longer would.
   // Unset: it refused none.
   std::optional<std::string> prepare_refusal;
-  std::optional<VipView> vip;  // Unset: keepalived never told anything.
+  std::optional<VipView> vip;           // Unset: keepalived never told anything.
+  std::optional<CatchUpView> catch_up;  // Unset: it was not told any positions.
   std::string trouble;
 };
 
@@ -180,8 +198,9 @@ struct TimelineMark {
 
 enum class MoveKind {
   kFailover,
-  kAdopt,    // A person, or the first run, says who is in power.
-  kRecrown,  // The same site again, under a new number: an undo, or a site found fenced.
+  kAdopt,       // A person, or the first run, says who is in power.
+  kRecrown,     // The same site again, under a new number: an undo, or a site found fenced.
+  kSwitchover,  // Planned: the old site is fenced first, and the new one applies all of it.
 };
 const char* to_string(MoveKind kind);
 std::optional<MoveKind> move_kind_from(std::string_view text);
@@ -231,6 +250,9 @@ struct Move {
   Instant closed_at{0};  // The old site took no writes from then on, at the latest.
   Reign void_first;      // Recrown: this must be void at the other site before promotion.
   Duration lease{0};     // The longest ordinary lease that a vouch before this move may carry.
+  // Switchover: where the old site's stores stood when its fence was read back, once told.
+  std::optional<std::vector<StorePosition>> positions;
+  Instant closing_since{0};  // Switchover: since when the budget runs; from a restart in full.
 };
 
 // One record on its way to name a site.
@@ -262,6 +284,28 @@ struct FenceJob {
   Reign reign;
   std::string move;
   bool acknowledged = false;
+};
+
+// The site that lost power by a planned move follows the new one: ordered until its reports show
+// it, and again whenever they no longer do, for as long as that reign lasts. Durable.
+struct FollowJob {
+  int site = -1;
+  Reign reign;
+  std::string move;
+  Instant since{0};      // From a restart in full.
+  bool reached = false;  // Shown by a report, once.
+  bool told = false;     // That it does not end.
+};
+
+// A switchover that begins by itself at a time of day. Durable.
+struct Appointment {
+  int to = -1;
+  std::int64_t at_s = 0;  // Seconds since 1970.
+  std::string at;         // The same, as people write it.
+  std::set<std::string> forced;
+  std::string actor;
+  std::string reason;
+  std::string refusal;  // Why it has not begun, once it is due; learned anew.
 };
 
 struct Hold {
@@ -303,6 +347,7 @@ struct Surroundings {
   bool all_failed = false;  // Every site of every service at once.
   int others_moving = 0;    // Automatic moves of other services within the breaker's window.
   int moves_at_once = 3;
+  std::int64_t wall_s = 0;    // Seconds since 1970, by this host's clock; 0: not known.
   std::string store_problem;  // State cannot be saved.
 };
 
@@ -327,6 +372,8 @@ struct ServiceState {
   std::optional<Move> last_move;
   std::optional<PublishJob> publish;
   std::optional<FenceJob> fence;
+  std::optional<FollowJob> follow;
+  std::optional<Appointment> appointment;
   std::deque<Instant> automatic_moves;  // Of the last 24 h; after a restart, all of them now.
 
   // Learned anew.

@@ -1,3 +1,4 @@
+#include "base/planted.h"
 #include "orchestrator/core/turn.h"
 
 // What taking a row does, beyond entering its phase: one function a rule.
@@ -39,6 +40,8 @@ void crowned(Turn& turn) {
   turn.mark(turn.name(move.to) + " takes writes");
   step_done(turn, "promote", turn.name(move.to) + " takes writes, read back");
   measure_loss(turn, *turn.s.move);
+  if (is_planned(turn)) note_nothing_lost(turn);
+  aim_follower(turn);
   step_running(turn, "verify");
   for (SiteView& view : turn.s.sites) view.evidence.clear();
 }
@@ -72,7 +75,8 @@ void recrown(Turn& turn, Move move) {
 void undo(Turn& turn, std::string reason) {
   Move move = crown_again(turn, std::move(reason));
   move.void_first = turn.s.move->reign;
-  move.asserted_off = turn.s.move->promote_left;  // Else it could not have been cancelled.
+  // Else it could not have been cancelled; where the standby voided it, that alone ends it.
+  move.asserted_off = turn.s.move->promote_left && turn.s.move->cancel_asked;
   move.assert_reason = turn.s.move->assert_reason;
   recrown(turn, std::move(move));
 }
@@ -102,13 +106,27 @@ void prepared(Turn& turn) {
   turn.mark(turn.name(move.to) + " is prepared");
   step_done(turn, "prepare",
             turn.name(move.to) + " has stopped vouching for " + turn.name(move.from));
+  move.closing_since = turn.now;
   begin_fence(turn, move.from);
-  if (turn.policy.publish_first) begin_publish(turn, move.to);
+  // A planned move may still be undone, and then nothing was published.
+  const bool planned = is_planned(turn) && !planted(Plant::kPublishEarly);
+  if (turn.policy.publish_first && !planned) begin_publish(turn, move.to);
+}
+
+void caught_up_with(Turn& turn) {
+  const Move& move = *turn.s.move;
+  step_done(turn, "catch up", turn.name(move.to) + " has applied all of it");
+  turn.mark(turn.name(move.to) + " has applied all of it");
+  step_running(turn, "promote");
 }
 
 void finish(Turn& turn, bool whole) {
   const Move& move = *turn.s.move;
   turn.s.proposed = false;
+  if (whole && !is_followed(turn)) {
+    end_move(turn, "partial", why_not_followed(turn));
+    return;
+  }
   end_move(turn, whole ? "done" : "partial",
            whole ? turn.name(move.to) + " is in power" : "the record is not everywhere yet");
 }
@@ -128,6 +146,22 @@ void start_failover(Turn& turn) {
 
 bool is(const Transition& row, std::string_view rule) { return row.rule == rule; }
 
+bool undoes(const Transition& row) {
+  return row.to == Phase::kPromoting &&
+         (row.on == Trigger::kCancelled || row.on == Trigger::kCancelledAfterFence ||
+          row.on == Trigger::kBudgetSpent || row.on == Trigger::kPlanVoided);
+}
+
+// Of a planned move, or of an automatic one: then it is tried again.
+void end_unprepared(Turn& turn, const Transition& row) {
+  const bool refused = row.on == Trigger::kPrepareLate || row.on == Trigger::kRehearsed ||
+                       row.on == Trigger::kStandbyVoided;
+  if (refused && turn.s.move->automatic) return give_up_preparing(turn, row.why);
+  const std::string& said = turn.pace(turn.s.move->to, OrderKind::kPrepare).problem;
+  const bool tells = is_planned(turn) && row.on == Trigger::kPrepareLate && !said.empty();
+  end_move(turn, "voided", tells ? row.why + (": " + said) : row.why);
+}
+
 }  // namespace
 
 void take(const Transition& row, Turn& turn) {
@@ -143,10 +177,11 @@ void take(const Transition& row, Turn& turn) {
   if (is(row, "number-taken")) recrown(turn, crown_again(turn, row.why));
   if (is(row, "primary-back")) undo(turn, turn.name(turn.s.primary) + " answers again");
   if (row.on == Trigger::kUndoneReigns) keep_undone(turn);
-  if (row.to == Phase::kPromoting &&
-      (row.on == Trigger::kCancelled || row.on == Trigger::kCancelledAfterFence)) {
-    undo(turn, "cancelled by " + turn.s.move->actor);
-  }
+  if (undoes(row)) undo(turn, why_undone(turn, row));
+  if (row.on == Trigger::kAppointed) keep_appointment(turn);
+  if (is(row, "positions-told")) note_positions(turn);
+  if (is(row, "caught-up")) caught_up_with(turn);
+  if (is(row, "promotion-sure")) begin_publish(turn, turn.s.move->to);
   if (is(row, "fail-over")) start_failover(turn);
   if (row.on == Trigger::kVipLeft) follow_vip(turn);
   if (is(row, "prepared")) prepared(turn);
@@ -164,15 +199,7 @@ void take(const Transition& row, Turn& turn) {
   }
   if (is(row, "done")) finish(turn, true);
   if (is(row, "partial")) finish(turn, false);
-  if (from == Phase::kPreparing && row.to == Phase::kSteady) {
-    const bool refused = row.on == Trigger::kPrepareLate || row.on == Trigger::kRehearsed ||
-                         row.on == Trigger::kStandbyVoided;
-    if (refused && turn.s.move->automatic) {
-      give_up_preparing(turn, row.why);
-    } else {
-      end_move(turn, "voided", row.why);
-    }
-  }
+  if (from == Phase::kPreparing && row.to == Phase::kSteady) end_unprepared(turn, row);
   if (row.to == Phase::kStuck) {
     turn.tell(NoticeLevel::kUrgent, "stuck",
               turn.policy.name + ": " + turn.name(turn.s.move->to) +

@@ -13,6 +13,7 @@ constexpr Duration kPrepareWithin = 5s;
 constexpr Duration kPromoteWithin = 60s;
 constexpr Duration kVerifyWithin = 60s;
 constexpr Duration kAgreeWithin = 5min;
+constexpr Duration kFollowWithin = 30s;  // What a planned move waits for its old site to follow.
 
 bool primary_is(Turn& turn, SiteVerdict wanted) {
   if (planted(Plant::kAutomaticFailback) && turn.s.has_primary() && wanted == SiteVerdict::kDown &&
@@ -41,6 +42,7 @@ bool power_free(Turn& turn) {
   if (!turn.s.move) return false;
   const Move& move = *turn.s.move;
   if (!turn.policy.agents) return true;
+  if (move.kind == MoveKind::kSwitchover) return false;  // By its fence alone, read back.
   const bool fenced = turn.s.fence && turn.s.fence->acknowledged;
   // An assertion stands in for the acknowledgement of a lone lease; it skips no ordinary promise.
   const LeaseTerms ordinary{std::max(turn.policy.lease, move.lease),
@@ -195,6 +197,12 @@ bool holds(Trigger trigger, Turn& turn) {
              (turn.s.phase != Phase::kPreparing ||
               (turn.s.move->automatic && !turn.s.move->fence_left));
     case Trigger::kPrimaryDown: return may_fail_over(turn);
+    case Trigger::kAppointed: return appointed(turn);
+    case Trigger::kPositionsTold: return positions_told(turn);
+    case Trigger::kCaughtUp: return caught_up(turn);
+    case Trigger::kBudgetSpent: return budget_spent(turn);
+    case Trigger::kPlanVoided: return plan_voided(turn);
+    case Trigger::kPromotionSure: return promotion_sure(turn);
     case Trigger::kVipLeft: return may_follow_vip(turn);
     case Trigger::kFoundFenced: return found_fenced(turn);
     case Trigger::kNumberTaken: return number_taken(turn);
@@ -213,7 +221,9 @@ bool holds(Trigger trigger, Turn& turn) {
     case Trigger::kPromoted: return promoted(turn);
     case Trigger::kPromotionLate: return in_phase >= kPromoteWithin;
     case Trigger::kServes: return serves(turn);
-    case Trigger::kAgreed: return !turn.s.publish || turn.s.publish->agreed();
+    case Trigger::kAgreed:
+      return (!turn.s.publish || turn.s.publish->agreed()) &&
+             (is_followed(turn) || in_phase >= kFollowWithin);
     case Trigger::kVerifyLate:
       return in_phase >= (turn.s.phase == Phase::kVerifying ? kVerifyWithin : kAgreeWithin);
     case Trigger::kUndoneReigns: return undone_reigns(turn);

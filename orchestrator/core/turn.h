@@ -98,6 +98,26 @@ bool end_restore(Turn& turn);  // True when one was on.
 void order_what_is_due(Turn& turn);
 VouchWish wish(Turn& turn);
 
+// planned.cc: switchovers.
+bool is_planned(const Turn& turn);
+void begin_switchover(Turn& turn, const Wanted& wanted, std::string actor, std::string reason);
+bool positions_told(Turn& turn);
+void note_positions(Turn& turn);
+bool caught_up(Turn& turn);
+bool budget_spent(Turn& turn);
+bool plan_voided(Turn& turn);
+bool promotion_sure(Turn& turn);
+std::string why_undone(Turn& turn, const Transition& row);
+void note_nothing_lost(Turn& turn);
+void aim_follower(Turn& turn);  // Somebody was crowned.
+bool follow_due(Turn& turn);
+bool is_followed(const Turn& turn);
+std::string why_not_followed(Turn& turn);
+void watch_follower(Turn& turn);
+bool appointed(Turn& turn);  // What refuses is kept until it is told.
+void keep_appointment(Turn& turn);
+void watch_appointment(Turn& turn);
+
 // vip.cc: where keepalived moved a virtual address.
 bool may_follow_vip(Turn& turn);  // What refuses is told once.
 void follow_vip(Turn& turn);

@@ -134,9 +134,7 @@ void read_service(ConfigTable table, MonitorReading& reading) {
   read_parts(table, service, reading);
   read_quorum(table, service);
   check_timings(table, service, reading);
-  for (const char* key : {"late_traffic", "switchover_budget"}) {
-    if (table.has(key)) reading.warn(table, key, kNotYet);
-  }
+  if (table.has("late_traffic")) reading.warn(table, "late_traffic", kNotYet);
   read_drill(table.table("drill"), reading);
   table.finish();
   reading.config.services.push_back(std::move(service));

@@ -5,6 +5,8 @@
 namespace pointsman {
 namespace {
 
+constexpr std::size_t kPositionMost = 4096;  // A longer one is none of a sound store.
+
 int site_index(const ServicePolicy& policy, const std::string& name) {
   for (int k = 0; k < kSites; ++k) {
     if (policy.sites.at(static_cast<std::size_t>(k)).name == name) return k;
@@ -35,7 +37,8 @@ void read_stores(const ServiceReport& report, AgentView& view) {
     }
     view.stores.push_back({store.name, store.liveness == Liveness::kUp, store.unit,
                            store.executed_count, store.taken_over, store.semi_sync,
-                           store.semi_sync_for});
+                           store.semi_sync_for,
+                           store.executed.size() <= kPositionMost ? store.executed : ""});
     view.replica = view.replica && store.replica;
     view.applier_running = view.applier_running && store.applier_running;
     if (!store.errant.empty()) {
@@ -89,6 +92,10 @@ AgentView view_of(const ServicePolicy& policy, const ServiceReport& report) {
   if (report.taken) view.taken = report.taken->by.actor + " (" + report.taken->by.reason + ")";
   view.prepare_refusal = report.prepare_refusal;
   if (report.vip) view.vip = VipView{report.vip->holds, report.vip->since, report.vip->heard};
+  if (report.catch_up) {
+    view.catch_up =
+        CatchUpView{report.catch_up->move, report.catch_up->held, report.catch_up->missing};
+  }
   view.trouble = report.trouble;
   read_stores(report, view);
   read_positions(policy, report, view);
@@ -128,6 +135,9 @@ Order order_of(const ServicePolicy& policy, const SendOrder& order) {
   wire.old_fenced = order.old_fenced;
   wire.asserted_off = order.asserted_off;
   wire.replication_forced = order.replication_forced;
+  for (const StorePosition& position : order.positions) {
+    wire.positions.emplace_back(position.store, position.text);
+  }
   wire.lease = policy.lease;
   wire.order_ttl = policy.order_ttl;
   wire.prepare_ttl = policy.prepare_ttl;

@@ -30,7 +30,7 @@ void Api::serve(HttpServer& server) {
   route(server, "GET", "/api/v1/history", &Api::history);
   route(server, "GET", "/api/v1/history/verify", &Api::verify);
   route(server, "GET", "/api/v1/moves/{id}", &Api::move);
-  for (const char* word : {"failover", "adopt", "cancel", "pause", "resume", "ack"}) {
+  for (const char* word : {"failover", "switchover", "adopt", "cancel", "pause", "resume", "ack"}) {
     route(server, "POST", (std::string("/api/v1/services/{service}/") + word).c_str(), &Api::order);
   }
   route(server, "POST", "/api/v1/pause", &Api::order_all);
@@ -102,7 +102,8 @@ HttpReply Api::explain(const HttpCall& call) {
   const auto found = all.find(call.parameter("service"));
   if (found == all.end()) return problem(404, "Not Found", "no service of that name");
   Wanted wanted;
-  wanted.automatic = call.parameter("by") != "operator";
+  wanted.planned = call.parameter("kind") == "switchover";
+  wanted.automatic = !wanted.planned && call.parameter("by") != "operator";
   const ServiceState& s = found->second.state;
   wanted.to = s.has_primary() ? s.other(s.primary) : -1;
   return json_reply(200, explain_json(found->second, wanted));
@@ -245,13 +246,14 @@ HttpReply Api::order_all(const HttpCall& call) {
 HttpReply Api::rehearse(const ServiceSnapshot& shot, const OperatorAsked& asked) {
   const ServiceState& s = shot.state;
   if (!s.has_primary()) return problem(409, "Refused", "nobody is in power yet");
+  const bool planned = asked.kind == AskKind::kSwitchover;
   const Wanted wanted{false, asked.to < 0 ? s.other(s.primary) : asked.to, asked.forced,
-                      asked.asserted_off};
+                      asked.asserted_off, planned};
   if (wanted.to == s.primary) return problem(409, "Refused", "that site is in power already");
   const Reign reign{s.issued + 1, std::string(16, '0')};
   Json steps = Json::array();
   for (const RenderedStep& step :
-       parts_.executor.rehearse(shot.policy.name, s.primary, wanted.to, reign)) {
+       parts_.executor.rehearse(shot.policy.name, {s.primary, wanted.to, reign, planned})) {
     Json writes = Json::array();
     for (const std::string& text : step.writes) writes.push(text);
     steps.push(Json::object({{"name", step.step},
@@ -264,13 +266,14 @@ HttpReply Api::rehearse(const ServiceSnapshot& shot, const OperatorAsked& asked)
   };
   const Json explained = explain_json(shot, wanted);
   Json plan = Json::object({{"service", shot.policy.name},
-                            {"kind", "failover"},
+                            {"kind", planned ? "switchover" : "failover"},
                             {"outcome", "dry-run"},
                             {"from", name(s.primary)},
                             {"to", name(wanted.to)},
                             {"epoch", reign.epoch},
                             {"expected_s", explained.number_or("expected_s")},
                             {"steps", std::move(steps)}});
+  plan.set("expected_from", *explained.find("expected_from"));
   plan.set("refused_by", *explained.find("refused_by"));
   plan.set("gates", *explained.find("gates"));
   return json_reply(200, Json::object({{"plan", std::move(plan)}}));

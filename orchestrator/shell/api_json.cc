@@ -136,6 +136,49 @@ Json next_attempt(const ServiceSnapshot& shot) {
   return Json(std::max(0.0, seconds(known.next - shot.at)));
 }
 
+// How long nobody will take writes, and from what that is known.
+struct Expected {
+  Duration span{0};
+  std::string from;
+};
+
+Expected expected_failover(const ServiceSnapshot& shot) {
+  Expected expected{shot.policy.publish_first ? Duration(200ms) : Duration(0), "the settings"};
+  if (!shot.policy.agents || !shot.state.has_primary()) return expected;
+  const SiteView& old_site = shot.state.sites.at(static_cast<std::size_t>(shot.state.primary));
+  const bool answers = old_site.agent_heard && shot.at - old_site.agent_at < shot.policy.lease;
+  expected.span +=
+      answers ? Duration(500ms) : promise_length({shot.policy.lease, old_site.agent.fence_bound});
+  expected.span += 1s;
+  if (answers) expected.from = "the agent of the site in power answers";
+  return expected;
+}
+
+// As the last one took, from the fence to the promotion; else as such steps take.
+Expected expected_planned(const ServiceSnapshot& shot) {
+  if (!shot.policy.agents) return {Duration(0), "no store moves"};
+  const std::optional<Move>& last = shot.state.last_move;
+  if (last && last->kind == MoveKind::kSwitchover && last->lost) {
+    Instant from{0};
+    Instant until{0};
+    for (const Step& step : last->steps) {
+      if (step.name == "fence") from = step.started;
+      if (step.name == "promote" && step.state == StepState::kDone) until = step.ended;
+    }
+    if (from != Instant{0} && until > from) return {until - from, "as the last switchover took"};
+  }
+  return {1500ms, "a fence, what is not applied yet, and a promotion"};
+}
+
+Json appointment_json(const ServiceSnapshot& shot) {
+  const std::optional<Appointment>& due = shot.state.appointment;
+  if (!due) return Json();
+  return Json::object({{"kind", "switchover"},
+                       {"to", name_of(shot.policy, due->to)},
+                       {"at", format_wall({due->at_s * 1'000'000'000})},
+                       {"actor", due->actor}});
+}
+
 }  // namespace
 
 Json service_json(const ServiceSnapshot& shot, const ServiceOutside& outside, WallTime wall) {
@@ -165,6 +208,7 @@ Json service_json(const ServiceSnapshot& shot, const ServiceOutside& outside, Wa
                             {"sites", std::move(sites)},
                             {"record", records_json(shot, outside)}});
   json.set("current_move", s.move ? move_json(shot.policy, *s.move, shot.at, wall) : Json());
+  json.set("appointment", appointment_json(shot));
   json.set("last_move", s.last_move ? move_json(shot.policy, *s.last_move, shot.at, wall) : Json());
   return json;
 }
@@ -181,22 +225,17 @@ Json explain_json(const ServiceSnapshot& shot, const Wanted& wanted) {
                             {"age_s", gate.age_s < 0 ? Json() : Json(gate.age_s)}}));
   }
   const auto refusal = first_refusal(shot.policy, shot.state, wanted, shot.at);
-  Duration expected = shot.policy.publish_first ? Duration(200ms) : Duration(0);
-  if (shot.policy.agents && shot.state.has_primary()) {
-    const SiteView& old_site = shot.state.sites.at(static_cast<std::size_t>(shot.state.primary));
-    const bool answers = old_site.agent_heard && shot.at - old_site.agent_at < shot.policy.lease;
-    expected +=
-        answers ? Duration(500ms) : promise_length({shot.policy.lease, old_site.agent.fence_bound});
-    expected += 1s;
-  }
+  const Expected expected = wanted.planned ? expected_planned(shot) : expected_failover(shot);
   return Json::object({{"service", shot.policy.name},
                        {"would_move", !refusal.has_value() && (down || !wanted.automatic)},
                        {"refused_by", refusal ? Json(refusal->name) : Json()},
-                       {"kind", "failover"},
+                       {"kind", wanted.planned ? "switchover" : "failover"},
                        {"from", name_of(shot.policy, shot.state.primary)},
                        {"to", name_of(shot.policy, wanted.to)},
                        {"phase", to_string(shot.state.phase)},
-                       {"expected_s", seconds(expected)},
+                       {"expected_s", seconds(expected.span)},
+                       {"expected_from", expected.from},
+                       {"budget_s", seconds(shot.policy.switchover_budget)},
                        {"next_attempt_s", next_attempt(shot)},
                        {"gates", std::move(list)}});
 }

@@ -7,6 +7,7 @@
 
 #include "base/json.h"
 #include "base/time.h"
+#include "base/time_of_day.h"
 
 namespace pointsman {
 namespace {
@@ -22,6 +23,7 @@ struct OrderVerb {
 const std::vector<OrderVerb>& verbs() {
   static const std::vector<OrderVerb> kVerbs{
       {"failover", AskKind::kFailover, {"to", "force", "assert_off", "reason", "dry_run"}},
+      {"switchover", AskKind::kSwitchover, {"to", "at", "force", "reason", "dry_run"}},
       {"adopt", AskKind::kAdopt, {"primary", "assert_off", "reason"}},
       {"cancel", AskKind::kCancel, {"assert_off", "reason"}},
       {"pause", AskKind::kPause, {"for", "reason"}},
@@ -93,6 +95,16 @@ Result<void> read_times(const Json& body, ApiOrder& order) {
     order.asked.lasting = parse_duration(*lasting);
     if (order.asked.lasting.value_or(Duration::zero()) <= Duration::zero())
       return refused("for", quoted(*lasting), "a duration such as \"30m\"");
+  }
+  const auto at = text_of(body, "at", 64);
+  if (!at.ok()) return at.error();
+  if (body.find("at") != nullptr) {
+    const auto when = parse_wall(*at);
+    if (!when || when->ns <= 0) {
+      return refused("at", quoted(*at), "a time such as \"2026-11-28T03:30:00+08:00\"");
+    }
+    order.asked.at_s = when->ns / 1'000'000'000;
+    order.asked.at = *at;
   }
   const Json* dry = body.find("dry_run");
   if (dry != nullptr && !dry->is_bool()) return refused("dry_run", dry->dump(), "true, false");

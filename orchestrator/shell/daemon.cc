@@ -109,6 +109,7 @@ ServicePolicy policy_of(const MonitorConfig& config, const ServiceSettings& serv
   policy.prepare_ttl = service.prepare_ttl;
   policy.order_ttl = service.order_ttl;
   policy.publish_wait = service.publish_wait;
+  policy.switchover_budget = service.switchover_budget;
   policy.hold_down = service.hold_down;
   policy.max_moves_per_day = service.max_moves_per_day;
   policy.unfenced_allowed = service.unfenced == "allow";

@@ -111,6 +111,7 @@ Surroundings Decider::surroundings(const std::string& service, Instant now) {
   around.moves_at_once = parts_.moves_at_once;
   around.others_moving = others_moving(service, now);
   around.all_failed = all_failed_;
+  around.wall_s = parts_.clock.wall().ns / 1'000'000'000;
   return around;
 }
 
@@ -300,9 +301,11 @@ void Decider::start_all(Service& service, Waiting waiting) {
 // What the pollers tell the agents besides: whom to probe at once, and which prepare to keep.
 void Decider::guide_pollers(Service& service, bool hurry) {
   const ServiceState& s = service.state;
-  const bool renew = s.move && s.move->kind == MoveKind::kFailover &&
-                     (s.phase == Phase::kPreparing || s.phase == Phase::kFencing ||
-                      s.phase == Phase::kPromoting || s.phase == Phase::kStuck);
+  const bool prepares =
+      s.move && (s.move->kind == MoveKind::kFailover || s.move->kind == MoveKind::kSwitchover);
+  const bool renew = prepares && (s.phase == Phase::kPreparing || s.phase == Phase::kFencing ||
+                                  s.phase == Phase::kCatchingUp || s.phase == Phase::kPromoting ||
+                                  s.phase == Phase::kStuck);
   const Guided guided{hurry ? s.primary : -1, renew ? s.move->to : -1,
                       renew ? s.move->reign : Reign{}};
   if (service.guided == guided) return;

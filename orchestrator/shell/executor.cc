@@ -254,28 +254,32 @@ RenderedStep RealExecutor::rehearse_record(const std::string& service, std::size
   return step;
 }
 
-std::vector<RenderedStep> RealExecutor::rehearse(const std::string& service, int from, int to,
-                                                 const Reign& reign) {
+std::vector<RenderedStep> RealExecutor::rehearse(const std::string& service,
+                                                 const Rehearsal& move) {
   std::vector<RenderedStep> steps;
   const ServiceOutside& outside = outside_.at(service);
   const auto order = [&](int site, OrderKind kind) {
+    if (!outside.policy.agents) return;
     SendOrder one;
     one.site = site;
     one.kind = kind;
-    one.reign = reign;
-    one.power = to;
+    one.reign = move.reign;
+    one.power = move.to;
     one.move = "dry-run";
-    return one;
+    steps.push_back(rehearse_order(service, one));
   };
-  if (outside.policy.agents)
-    steps.push_back(rehearse_order(service, order(to, OrderKind::kPrepare)));
-  for (std::size_t k = 0; k < outside.publishers.size(); ++k) {
-    steps.push_back(rehearse_record(service, k, to, reign));
-  }
-  if (outside.policy.agents) {
-    steps.push_back(rehearse_order(service, order(from, OrderKind::kFence)));
-    steps.push_back(rehearse_order(service, order(to, OrderKind::kPromote)));
-  }
+  const auto publish = [&] {
+    for (std::size_t k = 0; k < outside.publishers.size(); ++k) {
+      steps.push_back(rehearse_record(service, k, move.to, move.reign));
+    }
+  };
+  order(move.to, OrderKind::kPrepare);
+  if (!move.planned) publish();
+  order(move.from, OrderKind::kFence);
+  order(move.to, OrderKind::kPromote);
+  if (!move.planned) return steps;
+  publish();
+  order(move.from, OrderKind::kFollow);
   return steps;
 }
 
@@ -297,7 +301,8 @@ void DryExecutor::start(const std::string& service, const Command& command) {
 }
 
 void DryExecutor::render(const std::string& service, const SendOrder& first) {
-  for (const RenderedStep& step : rehearse(service, 1 - first.site, first.site, first.reign)) {
+  for (const RenderedStep& step :
+       rehearse(service, {1 - first.site, first.site, first.reign, false})) {
     for (const std::string& text : step.writes) {
       log(LogLevel::kNotice, "dry-run-write",
           {{"service", service}, {"step", step.step}, {"text", text}});

@@ -41,6 +41,14 @@ struct RenderedStep {
   std::string problem;
 };
 
+// A move that would be made.
+struct Rehearsal {
+  int from = -1;
+  int to = -1;
+  Reign reign;
+  bool planned = false;  // A switchover, else a failover.
+};
+
 class RealExecutor : public Executor {
  public:
   using Sink = std::function<void(const std::string& service, decltype(Event::what))>;
@@ -58,10 +66,9 @@ class RealExecutor : public Executor {
 
   void start(const std::string& service, const Command& command) override;
 
-  // What a failover to `to` would write at provider and agents, read for real, nothing sent.
+  // What a move would write at provider and agents, in its order, read for real, nothing sent.
   // Blocks.
-  std::vector<RenderedStep> rehearse(const std::string& service, int from, int to,
-                                     const Reign& reign);
+  std::vector<RenderedStep> rehearse(const std::string& service, const Rehearsal& move);
 
  protected:
   void on_lane(Lane& lane, const std::string& service, const Command& command);

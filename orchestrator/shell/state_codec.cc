@@ -55,6 +55,21 @@ Json steps_json(const Move& move) {
   return steps;
 }
 
+Json forced_json(const std::set<std::string>& gates) {
+  Json forced = Json::array();
+  for (const std::string& gate : gates) forced.push(gate);
+  return forced;
+}
+
+Json positions_json(const std::vector<StorePosition>& positions) {
+  Json all = Json::array();
+  for (const StorePosition& position : positions) {
+    all.push(Json::object(
+        {{"store", position.store}, {"position", position.text}, {"unit", position.unit}}));
+  }
+  return all;
+}
+
 Json durable_move(const ServicePolicy& policy, const Move& move) {
   Json json = Json::object({{"id", move.id},
                             {"kind", to_string(move.kind)},
@@ -85,9 +100,8 @@ Json durable_move(const ServicePolicy& policy, const Move& move) {
   }
   json.set("timeline", std::move(timeline));
   if (move.arrived_until) json.set("arrived_until", move.arrived_until->ns);
-  Json forced = Json::array();
-  for (const std::string& gate : move.forced) forced.push(gate);
-  json.set("forced", std::move(forced));
+  if (move.positions) json.set("positions", positions_json(*move.positions));
+  json.set("forced", forced_json(move.forced));
   return json;
 }
 
@@ -97,6 +111,14 @@ StepState step_state_from(const std::string& text) {
     if (text == to_string(state)) return state;
   }
   return StepState::kWaiting;
+}
+
+std::set<std::string> gates_from(const Json& json) {
+  std::set<std::string> gates;
+  for (const Json& gate : json.array_or_empty("forced")) {
+    if (gate.is_string()) gates.insert(gate.as_string());
+  }
+  return gates;
 }
 
 Result<Move> move_from(const Reading& reading, const Json& json) {
@@ -136,8 +158,13 @@ Result<Move> move_from(const Reading& reading, const Json& json) {
   for (const Json& mark : json.array_or_empty("timeline")) {
     move.timeline.push_back({reading.at(mark, "at"), mark.string_or("what")});
   }
-  for (const Json& gate : json.array_or_empty("forced")) {
-    if (gate.is_string()) move.forced.insert(gate.as_string());
+  move.forced = gates_from(json);
+  if (const Json* found = json.find("positions"); found != nullptr && found->is_array()) {
+    move.positions.emplace();
+    for (const Json& each : found->as_array()) {
+      move.positions->push_back(
+          {each.string_or("store"), each.string_or("position"), each.string_or("unit")});
+    }
   }
   return move;
 }
@@ -202,6 +229,45 @@ void read_evidence(const Reading& reading, const Json& json, SiteView& view) {
   }
 }
 
+Json follow_json(const ServicePolicy& policy, const FollowJob& job) {
+  return Json::object({{"site", name_of(policy, job.site)},
+                       {"reign", reign_json(job.reign)},
+                       {"move", job.move},
+                       {"reached", job.reached}});
+}
+
+Json appointment_json(const ServicePolicy& policy, const Appointment& appointment) {
+  return Json::object({{"to", name_of(policy, appointment.to)},
+                       {"at_s", appointment.at_s},
+                       {"at", appointment.at},
+                       {"forced", forced_json(appointment.forced)},
+                       {"actor", appointment.actor},
+                       {"reason", appointment.reason}});
+}
+
+// Both name sites of the configuration, and mean nothing without them.
+Result<void> read_planned(const Reading& reading, const Json& json, ServiceState& s) {
+  if (const Json* found = json.find("follow")) {
+    FollowJob job{reading.site(*found, "site"), Reading::reign(found->find("reign")),
+                  found->string_or("move"),     reading.now,
+                  found->bool_or("reached"),    false};
+    if (job.site < 0) return {ErrorCode::kInvalid, "state: a follower is not configured"};
+    s.follow = std::move(job);
+  }
+  if (const Json* found = json.find("appointment")) {
+    Appointment due{reading.site(*found, "to"),
+                    found->int_or("at_s"),
+                    found->string_or("at"),
+                    gates_from(*found),
+                    found->string_or("actor"),
+                    found->string_or("reason"),
+                    ""};
+    if (due.to < 0) return {ErrorCode::kInvalid, "state: a site appointed is not configured"};
+    s.appointment = std::move(due);
+  }
+  return {};
+}
+
 void encode_jobs(const ServicePolicy& policy, const ServiceState& s, Json& json) {
   if (s.hold.on) {
     Json hold = Json::object({{"reason", s.hold.reason}, {"actor", s.hold.actor}});
@@ -217,6 +283,8 @@ void encode_jobs(const ServicePolicy& policy, const ServiceState& s, Json& json)
                                     {"move", s.fence->move},
                                     {"acknowledged", s.fence->acknowledged}}));
   }
+  if (s.follow) json.set("follow", follow_json(policy, *s.follow));
+  if (s.appointment) json.set("appointment", appointment_json(policy, *s.appointment));
 }
 
 Result<void> decode_jobs(const Reading& reading, const Json& json, ServiceState& s) {
@@ -244,7 +312,7 @@ Result<void> decode_jobs(const Reading& reading, const Json& json, ServiceState&
     if (job.site < 0) return {ErrorCode::kInvalid, "state: a fence names a site not configured"};
     s.fence = std::move(job);
   }
-  return {};
+  return read_planned(reading, json, s);
 }
 
 }  // namespace
@@ -343,6 +411,7 @@ Json move_json(const ServicePolicy& policy, const Move& move, Instant now, WallT
     timeline.push(Json::object({{"at_s", seconds(mark.at - move.trigger)}, {"what", mark.what}}));
   }
   json.set("timeline", std::move(timeline));
+  if (move.positions) json.set("positions", positions_json(*move.positions));
   return json;
 }
 

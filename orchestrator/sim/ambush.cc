@@ -10,7 +10,8 @@ namespace pointsman {
 namespace {
 
 constexpr std::array kPhasesAimedAt{Phase::kPreparing, Phase::kFencing,    Phase::kPromoting,
-                                    Phase::kVerifying, Phase::kPublishing, Phase::kStuck};
+                                    Phase::kVerifying, Phase::kPublishing, Phase::kStuck,
+                                    Phase::kCatchingUp};
 
 enum class Trap {
   kCancel,        // A person undoes the move; says that the new site is off, where it is.

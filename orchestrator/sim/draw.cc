@@ -37,6 +37,7 @@ ServicePolicy draw_policy(Dice& dice) {
   p.prepare_ttl = p.lease + dice.between(2s, 15s);
   p.order_ttl = std::max<Duration>(p.lease / 6 + 500ms, dice.between(1s, 8s));
   p.publish_wait = dice.between(0s, 5s);
+  p.switchover_budget = p.prepare_ttl / 2 + 2 * p.publish_wait;
   p.hold_down = dice.between(10s, 3min);
   p.max_moves_per_day = dice.pick(3, 40);
   p.unfenced_allowed = dice.chance(100);

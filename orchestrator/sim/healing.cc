@@ -55,6 +55,7 @@ std::string World::unsettled(int service) {
     return fmt::format("phase {}{}", to_string(state->phase), state->move ? ", a move is on" : "");
   }
   const int primary = state->primary;
+  if (state->appointment) return "a move is appointed";
   if (state->publish) return "still publishing";
   if (state->hold.on) return "held";
   if (zone.is_foreign(service)) return "a record holds a human's value";

@@ -71,7 +71,29 @@ void Oracles::on_open(int service, int site) {
     }
   }
   check_losses(service, site);
+  check_planned(service, site);
   check_one_writer(service);
+}
+
+// S15: what the old site holds, and it was closed before, is here. Nothing is forced about that.
+void Oracles::check_planned(int service, int site) {
+  const Service& s = of(service);
+  const GuardRecord& disk = world_.sites.at(static_cast<std::size_t>(site)).disk(service);
+  if (s.planned == 0 || disk.reign.epoch != s.planned || site != s.planned_to) return;
+  const SimStore& own = world_.store(service, site);
+  const SimStore& other = world_.store(service, 1 - site);
+  if (holds_all(own.executed, other.executed)) return;
+  world_.fail("S15", fmt::format("a planned move opens site {} with {}, and site {} holds {}", site,
+                                 to_text(own.executed), 1 - site, to_text(other.executed)));
+}
+
+// A store follows the other site's: what it holds of its own would be lost without a word.
+void Oracles::on_follow(int service, int site) {
+  const SimStore& own = world_.store(service, site);
+  const SimStore& source = world_.store(service, 1 - site);
+  if (holds_all(source.executed, own.executed)) return;
+  world_.fail("S22",
+              fmt::format("site {} follows with writes that site {} never had", site, 1 - site));
 }
 
 // S14: an automatic move loses at most what was acknowledged within max_lag of the primary's last
@@ -110,6 +132,13 @@ void Oracles::on_publish(const Change& change) {
       !s.consented.contains(mark->reign.epoch)) {
     world_.fail("S8",
                 fmt::format("reign {} is published before anybody consented", mark->reign.epoch));
+  }
+  if (world_.policy(service).agents && mark->reign.epoch == s.planned) {
+    const GuardRecord& disk = world_.sites.at(static_cast<std::size_t>(s.planned_to)).disk(service);
+    if (disk.reign.epoch < s.planned) {
+      world_.fail("S8", fmt::format("reign {} of a planned move is published, and may be undone",
+                                    s.planned));
+    }
   }
   if (mark->reign.epoch > s.durable) {
     world_.fail("S17", fmt::format("reign {} is published and not durable", mark->reign.epoch));
@@ -152,6 +181,7 @@ void Oracles::on_monitor_start(bool memory_lost) {
       if (!breaker_.empty()) breaker_.pop_back();
     }
     s.automatic_number = 0;
+    if (memory_lost || s.planned > s.durable) s.planned = 0;
     if (memory_lost) {
       s.automatic.clear();
       s.durable = 0;
@@ -192,6 +222,7 @@ void Oracles::on_decision(int service, const ServiceState& next, const Consequen
     }
     if (line.outcome == "refused") ++world_.figures.refusals[line.rule];
     if (line.rule == "begin-failover") ++world_.figures.moves;
+    if (line.rule == "begin-switchover") ++world_.figures.moves;
     if (line.rule == "begin-adopt" || line.rule == "begin-recrown") ++world_.figures.moves;
     if (line.rule == "end-move") {
       if (line.outcome == "done") ++world_.figures.done;
@@ -219,6 +250,12 @@ void Oracles::on_decision(int service, const ServiceState& next, const Consequen
   if (next.move) {
     Service& s = of(service);
     if (s.kind != next.move->kind) s.kind = next.move->kind;
+    if (s.kind != MoveKind::kSwitchover) {
+      if (s.planned == next.move->reign.epoch) s.planned = 0;
+    } else {
+      s.planned = next.move->reign.epoch;
+      s.planned_to = next.move->to;
+    }
   }
 }
 
@@ -286,7 +323,9 @@ void Oracles::on_durable(int service, const std::string& state) {
 void Oracles::on_order(int service, const SendOrder& order) {
   ++orders_;
   const bool consented = of(service).consented.contains(order.reign.epoch);
-  if (order.kind == OrderKind::kFence && of(service).kind == MoveKind::kFailover && !consented) {
+  const bool asks =
+      of(service).kind == MoveKind::kFailover || of(service).planned == order.reign.epoch;
+  if (order.kind == OrderKind::kFence && asks && !consented) {
     world_.fail("S4", fmt::format("a fence of number {} leaves before the standby consented",
                                   order.reign.epoch));
   }

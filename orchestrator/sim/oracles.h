@@ -38,6 +38,7 @@ class Oracles {
   void on_reference_pass() { reference_pass_at_ = now(); }
   void on_ack(int service);
   void on_monitor_start(bool memory_lost);
+  void on_follow(int service, int site);  // S22
   void on_human_edit(int service) { services_.at(static_cast<std::size_t>(service)).marks.clear(); }
 
   std::uint64_t orders() const { return orders_; }
@@ -62,6 +63,9 @@ class Oracles {
     std::array<Instant, 2> first_fail{};
     std::deque<Instant> automatic;     // Begun, and not taken back.
     MoveKind kind = MoveKind::kAdopt;  // Of the move that is on, or was last.
+    // The latest planned move: its number, and where it leads.
+    std::uint64_t planned = 0;
+    int planned_to = -1;
     Instant trigger{0};
     std::uint64_t automatic_number = 0;  // Of the latest automatic move.
   };
@@ -72,6 +76,7 @@ class Oracles {
   void on_row(int service, const std::string& rule, const ServiceState& next);
   void forget_in_breaker(int service);
   void check_losses(int service, int site);
+  void check_planned(int service, int site);
 
   World& world_;
   std::vector<Service> services_;

@@ -24,8 +24,19 @@ void People::start() {
 void People::round() {
   world_.line.in(world_.dice.between(2s, 12s), [this] { round(); });
   for (int k = 0; k < static_cast<int>(world_.setting.services.size()); ++k) {
-    if (world_.setting.tireless) repair(k, false);
+    if (!world_.setting.tireless) continue;
+    repair(k, false);
+    maintain(k);
   }
+}
+
+// Where nothing is wrong, a host wants its kernel upgraded now and then. By the hour, not by
+// chance: what a seed draws stays what it was.
+void People::maintain(int service) {
+  const ServiceState* state = world_.monitor.state(service);
+  const auto hour = static_cast<std::uint64_t>(world_.line.now().ns / 1'000'000);
+  if (state == nullptr || hour % 7 != 0 || world_.healed) return;
+  if (state->phase == Phase::kSteady && !state->move) switch_over(service, *state, hour / 7);
 }
 
 // The site that a person who has looked at both would put in power: the one whose store takes
@@ -135,14 +146,28 @@ void People::cancel(int service) {
   world_.monitor.ask(service, asked);
 }
 
+// Now or soon; now and then to a site that is in power already.
+void People::switch_over(int service, const ServiceState& state, std::uint64_t what) {
+  OperatorAsked asked = asked_by_a_person(AskKind::kSwitchover);
+  if (state.has_primary()) asked.to = what % 11 == 0 ? state.primary : state.other(state.primary);
+  if (what % 5 == 0) asked.forced = {"replication"};
+  if (what / 8 % 4 == 0) {
+    const HostClock& clock = world_.hosts[kMonitorEnd].clock;
+    asked.at_s = clock.wall().ns / 1'000'000'000 + static_cast<std::int64_t>(what / 32 % 20);
+    asked.at = "soon";
+  }
+  world_.note("people switch over");
+  world_.monitor.ask(service, asked);
+}
+
 void People::do_something(int service, std::uint64_t what) {
   const ServiceState* state = world_.monitor.state(service);
   if (state == nullptr) return;
   OperatorAsked asked = asked_by_a_person(AskKind::kAck);
   switch (what % 8) {
-    case 0:
     case 1:
-    case 2:
+    case 2: return switch_over(service, *state, what);
+    case 0:
       asked.kind = AskKind::kFailover;
       if (what % 5 == 0) asked.forced = {"replication"};
       if (what % 7 == 0) asked.forced = {"fence", "witness", "connected"};

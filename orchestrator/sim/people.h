@@ -19,6 +19,7 @@ class People {
   void start();
   // The present move is undone; where its new site is off, that is said.
   void cancel(int service);
+  void switch_over(int service, const ServiceState& state, std::uint64_t what);
   // One thing that somebody does now.
   void do_something(int service, std::uint64_t what);
   // Repairs what a person can, now. `eager`: without weighing whether to wait.
@@ -30,6 +31,7 @@ class People {
   void rejoin(int service, const ServiceState& state);
   void rebuild(int service, int site);
   void mend_record(int service, const ServiceState& state);
+  void maintain(int service);
   int best_site(int service) const;
 
   World& world_;

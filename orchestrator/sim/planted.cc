@@ -56,6 +56,10 @@ const std::array<PlantedBug, kPlants - 1>& planted_bugs() {
       {Plant::kCutLeaseForgotten, "cut-lease-forgotten"},
       {Plant::kOlderMoveGoesOn, "older-move-goes-on"},
       {Plant::kSleepUncounted, "sleep-uncounted"},
+      {Plant::kPromoteBehind, "promoted-behind"},
+      {Plant::kUndoWithoutVoid, "undone-without-void"},
+      {Plant::kPublishEarly, "published-before-promotion"},
+      {Plant::kFollowErrant, "follows-whatever-it-holds"},
   }};
   return kBugs;
 }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/planted.h"
 #include "orchestrator/sim/world.h"
 
 namespace pointsman {
@@ -78,9 +79,10 @@ class DriverTwin final : public Driver {
         !world_.is_awake(end_of(source.site))) {
       return {ErrorCode::kUnavailable, "mysql: the source is out of reach"};
     }
-    if (!holds_all(source.executed, store_.executed)) {
+    if (!holds_all(source.executed, store_.executed) && !planted(Plant::kFollowErrant)) {
       return {ErrorCode::kConflict, "mysql: holds writes that the source never had"};
     }
+    world_.oracles.on_follow(store_.service, store_.site);
     store_.replica = true;
     store_.received = store_.executed;
     store_.errant.clear();

@@ -12,7 +12,7 @@ _pointsman_names() {
 
 _pointsman() {
   local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]}
-  local commands="status explain failover adopt cancel pause resume ack history check certs render simulate"
+  local commands="status explain switchover failover adopt cancel pause resume ack history check certs render simulate"
   local command="" service="" skip="" i
   for ((i = 1; i < COMP_CWORD; ++i)); do
     if [[ -n $skip ]]; then
@@ -21,7 +21,7 @@ _pointsman() {
     fi
     case ${COMP_WORDS[i]} in
       --control | --config | --to | --primary | --force | --assert-off | --reason | --for | \
-        --limit | --wait | --dir | --kill | --freeze | --cut | --service | --runs | --seed | \
+        --limit | --wait | --at | --dir | --kill | --freeze | --cut | --service | --runs | --seed | \
         --length | --delay) skip=1 ;;
       -*) ;;
       *) if [[ -z $command ]]; then command=${COMP_WORDS[i]}; else service=${COMP_WORDS[i]}; fi ;;
@@ -32,6 +32,7 @@ _pointsman() {
   case $command in
     "") options+=" --version" ;;
     status) options+=" --watch" ;;
+    switchover) options+=" --to --at --reason --force --dry-run --yes --wait" ;;
     failover) options+=" --to --force --assert-off --reason --dry-run --yes --wait" ;;
     adopt) options+=" --primary --assert-off --reason" ;;
     pause) options+=" --all --for --reason" ;;
@@ -53,7 +54,7 @@ _pointsman() {
     --to | --primary | --assert-off) choices=$(_pointsman_names sites "$service") ;;
     --force) choices=$(_pointsman_names gates "$service") ;;
     --for | --wait) choices="10m 30m 1h 2h 24h" ;;
-    --reason | --limit | --kill | --freeze | --cut | --runs | --seed) return ;;
+    --reason | --limit | --at | --kill | --freeze | --cut | --runs | --seed) return ;;
     --service) choices=$(_pointsman_names services) ;;
     *)
       if [[ $word == -* ]]; then

@@ -135,10 +135,12 @@ class CrashLab(Lab):
 
 
 class Episode:
-    """One failover in which `victim` meets its end, or its freeze, at `point`."""
+    """One move, a failover or a switchover, in which `victim` meets its end, or its freeze, at
+    `point`."""
 
-    def __init__(self, lab, victim, point, how="die"):
+    def __init__(self, lab, victim, point, how="die", verb="failover"):
         self.lab, self.victim, self.point, self.how = lab, victim, point, how
+        self.verb = verb
         self.met_at = self.back_at = None
         self.problems = []
         self.ordering = None
@@ -194,7 +196,7 @@ class Episode:
 
     def order(self):
         argv = self.lab.monitor.argv([
-            self.lab.binaries / "pointsman", "failover", "im-api", "--to", "site-b", "--yes",
+            self.lab.binaries / "pointsman", self.verb, "im-api", "--to", "site-b", "--yes",
             "--json", "--config", self.lab.monitor.folder / "pointsman.toml"])
         self.end_order()
         self.ordering = subprocess.Popen(argv, stdout=subprocess.DEVNULL,
@@ -215,11 +217,16 @@ class Episode:
             if seen.get("primary") == "site-a" and move.get("outcome") != "done":
                 self.order()
                 return False
-            if seen.get("primary") == "site-a" and move.get("kind") != "failover":
-                self.nothing_done("without an intent")
+            if seen.get("primary") == "site-a" and move.get("kind") != self.verb:
+                if self.verb == "failover" or move.get("kind") != "recrown":  # Else it was undone.
+                    self.nothing_done("without an intent")
                 self.order()
                 return False
-        return self.steady_at("site-b")
+        return self.steady_at("site-b") and (self.verb == "failover" or self.follows())
+
+    def follows(self):
+        """A planned move: site-a has become the standby of site-b."""
+        return self.lab.a.mysql.following() and self.lab.a.redis.following()
 
     def get_ready(self, environment=None):
         """Until a failover could be made, under load."""
@@ -270,7 +277,7 @@ class Episode:
             lab.stop_load()
         seen = lab.status()
         move = seen.get("last_move") or {}
-        self.must(move.get("kind") == "failover" and move.get("outcome") == "done",
+        self.must(move.get("kind") == self.verb and move.get("outcome") == "done",
                   f"the move ended as {move.get('kind')} {move.get('outcome')}: "
                   f"{move.get('reason')}")
         self.problems += two_writers(lab)
@@ -295,3 +302,8 @@ class Episode:
         lost = [w.id for w in measure.all_writes(lab)
                 if w.taken and w.site == "site-b" and w.id not in kept]
         self.must(not lost, f"site-b took and lost {len(lost)} writes")
+        if self.verb == "switchover":
+            missing = measure.lost_writes(lab, lab.b, now())
+            for store in ("mysql", "redis"):
+                self.must(not missing[store], f"{len(missing[store])} acknowledged writes are "
+                          f"missing in {store}")

@@ -1,12 +1,15 @@
 #!/usr/bin/python3
 """Kills, or freezes, a process at each of its crash points in a failover, and brings it back.
 
-    crash_test.py --bin DIR (--sample SECONDS [--seed N] | --all | --freeze | --list | POINT...)
+    crash_test.py --bin DIR [--planned] (--sample SECONDS [--seed N] | --all | --freeze | --list |
+                  POINT...)
 
 A POINT is "VICTIM NAME", as in crash_points.txt: all that a failover passes, found by --list, which
-fails when that file says otherwise. Every episode must end with the move done, one reign, one
+fails when that file says otherwise. With --planned the move is a switchover, and what it passes
+besides is in crash_points_planned.txt. Every episode must end with the move done, one reign, one
 change of the zone for it, one start of the unit, never two writers, and a journal that verifies.
---sample takes points in an order drawn anew in each run, as many as the time allows, and prints
+A switchover may have been undone and ordered
+again, and then no acknowledged write may be missing. --sample takes points in an order drawn anew in each run, as many as the time allows, and prints
 the seed.
 """
 
@@ -21,7 +24,7 @@ import time
 from crash_lab import VICTIMS, CrashLab, Episode
 from lab import Lab, now
 
-POINTS = pathlib.Path(__file__).with_name("crash_points.txt")
+FILES = {"failover": "crash_points.txt", "switchover": "crash_points_planned.txt"}
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 # Where a freeze may do what a death cannot: the process goes on with what it had in hand.
 FREEZES = [
@@ -31,9 +34,9 @@ FREEZES = [
     "agent-b before-act/mysql open"]
 
 
-def read_points():
-    return [line for line in POINTS.read_text().splitlines() if line and line[0] != "#"]
-
+def read_points(verb):
+    text = pathlib.Path(__file__).with_name(FILES[verb]).read_text()
+    return [line for line in text.splitlines() if line and line[0] != "#"]
 
 
 def check_programs(binaries):
@@ -61,9 +64,9 @@ def check_programs(binaries):
     return wrong
 
 
-def run(lab, point, how):
+def run(lab, point, how, verb):
     victim, _, name = point.partition(" ")
-    episode = Episode(lab, victim, name, how).play()
+    episode = Episode(lab, victim, name, how, verb).play()
     verdict = "well" if not episode.problems else "WRONG"
     print(f"  {how} at {point}: {verdict} ({episode.took:.1f} s"
           f"{', ordered again' if episode.orders > 1 else ''})", flush=True)
@@ -72,30 +75,32 @@ def run(lab, point, how):
     return [f"{how} at {point}: {problem}" for problem in episode.problems]
 
 
-def list_points(lab):
-    """Plays one failover in which nobody dies, and compares what was passed with the file."""
+def list_points(lab, verb):
+    """Plays one move in which nobody dies, and compares what was passed with the file."""
     traces = {victim: lab.folder / f"{victim}.trace" for victim in VICTIMS}
-    episode = Episode(lab, "pointsmand", "")
+    episode = Episode(lab, "pointsmand", "", verb=verb)
     episode.environment = {victim: {"POINTSMAN_CRASH_TRACE": str(path)}
                            for victim, path in traces.items()}
     episode.play()
     passed = {f"{victim} {line}" for victim, path in traces.items()
               for line in path.read_text().splitlines()}
-    known = set(read_points())
+    known = set(read_points(verb))
+    if verb == "switchover":  # What is in the other file is killed there.
+        passed -= set(read_points("failover"))
     for point in sorted(passed - known):
         print(f"+ {point}")
     for point in sorted(known - passed):
         print(f"- {point}")
-    wrong = [f"a clean failover: {problem}" for problem in episode.problems]
+    wrong = [f"a clean {verb}: {problem}" for problem in episode.problems]
     if passed - known:
-        wrong.append(f"{len(passed - known)} points are missing in {POINTS.name}")
+        wrong.append(f"{len(passed - known)} points are missing in {FILES[verb]}")
     if known - passed:
-        wrong.append(f"{len(known - passed)} points of {POINTS.name} were not passed")
+        wrong.append(f"{len(known - passed)} points of {FILES[verb]} were not passed")
     return wrong
 
 
-def sample(lab, seconds, seed):
-    points = read_points()
+def sample(lab, seconds, seed, verb):
+    points = read_points(verb)
     random.Random(seed).shuffle(points)
     print(f"seed {seed}, {len(points)} points", flush=True)
     wrong, began = [], now()
@@ -103,13 +108,14 @@ def sample(lab, seconds, seed):
         # Never fewer than two; no episode is begun that would end after its time.
         if count >= 2 and now() + (now() - began) / count > began + seconds:
             break
-        wrong += run(lab, point, "die")
+        wrong += run(lab, point, "die", verb)
     return wrong
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--bin", required=True, type=pathlib.Path)
+    parser.add_argument("--planned", action="store_true", help="a switchover, not a failover")
     parser.add_argument("--keep", action="store_true", help="keep logs and say where")
     parser.add_argument("--sample", type=float, metavar="SECONDS")
     parser.add_argument("--seed", type=int)
@@ -121,19 +127,20 @@ def main():
     if os.geteuid() != 0:
         sys.exit("network namespaces need root")
     Lab.keep_all = options.keep
+    verb = "switchover" if options.planned else "failover"
     wrong = check_programs(options.bin)
     with CrashLab(options.bin) as lab:
         lab.start_sites()
         lab.configure()
         if options.list:
-            wrong += list_points(lab)
+            wrong += list_points(lab, verb)
         if options.sample:
             seed = options.seed if options.seed is not None else time.time_ns() // 1000 % 10**6
-            wrong += sample(lab, options.sample, seed)
-        for point in options.points + (read_points() if options.all else []):
-            wrong += run(lab, point, "die")
+            wrong += sample(lab, options.sample, seed, verb)
+        for point in options.points + (read_points(verb) if options.all else []):
+            wrong += run(lab, point, "die", verb)
         for point in FREEZES if options.freeze else []:
-            wrong += run(lab, point, "stop")
+            wrong += run(lab, point, "stop", verb)
         lab.keep = lab.keep or bool(wrong)
     for sentence in wrong:
         print(f"WRONG: {sentence}")

@@ -19,6 +19,7 @@ import sys
 import time
 
 import scenarios_move as move
+import scenarios_planned as planned
 import scenarios_reload
 import scenarios_still as rest
 import scenarios_take
@@ -40,6 +41,14 @@ SCENARIOS = {
     "monitor-down": rest.monitor_down,
     "monitor-down-10min": functools.partial(rest.monitor_down, seconds=600),
     "reload": scenarios_reload.reload, "take": scenarios_take.take,
+    "forth-and-back": planned.forth_and_back,
+    "forth-and-back-20": functools.partial(planned.forth_and_back, moves=20),
+    "switchover-appointed": planned.appointed,
+    "switchover-undone": planned.undone_behind,
+    "switchover-daemon-killed": planned.daemon_killed,
+    "switchover-daemon-killed-long": functools.partial(planned.daemon_killed, rounds=8),
+    "switchover-agent-killed": planned.agent_killed,
+    "switchover-links-cut": planned.links_cut,
     "wrong-key": rest.wrong_key, "dry-run": rest.dry_run, "dry-daemon": rest.dry_daemon,
 }
 

@@ -23,16 +23,21 @@ function(pm_failover_paired name)
   set_tests_properties(lab-failover-${name} PROPERTIES RUN_SERIAL FALSE)
 endfunction()
 
-foreach(name a b c d semi-sync late-applier bind-stopped)
+foreach(name a b c d semi-sync late-applier bind-stopped forth-and-back)
   pm_failover(${name} lab 360 ${name})  # Two runs, where one was only late.
 endforeach()
 foreach(name monitor-cut-off monitor-to-a-cut one-way-loss site-b-down both-down replication-stopped
              delayed-replica record-edited two-failures paused both-writable first-run agents-upgraded
-             monitor-restarted monitor-down reload take wrong-key dry-run dry-daemon)
+             monitor-restarted monitor-down reload take wrong-key dry-run dry-daemon
+             switchover-undone switchover-appointed switchover-daemon-killed)
   pm_failover_paired(${name})
 endforeach()
 foreach(name a b c d semi-sync)
   pm_failover(${name}-10-runs long 1800 --runs 10 ${name})
+endforeach()
+foreach(name forth-and-back-20 switchover-daemon-killed-long switchover-agent-killed
+        switchover-links-cut)
+  pm_failover(${name} long 1800 ${name})
 endforeach()
 pm_failover(replication-stopped-long long 900 replication-stopped-long)
 pm_failover(monitor-down-10min long 1200 monitor-down-10min)

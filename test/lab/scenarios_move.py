@@ -58,13 +58,14 @@ def fresh_lab(outcome, binaries, **options):
 
 
 @contextlib.contextmanager
-def live_lab(outcome, binaries, settled=True, **options):
+def live_lab(outcome, binaries, settled=True, service=None, **options):
     """A laboratory under load in which a failover could be made at any moment.
 
     An agent that started behaves for the longest promise as if it had just vouched (9.5 s); a lab
     that is `settled` is older than that.
     """
     with fresh_lab(outcome, binaries, **options) as lab:
+        lab.service = service or {}
         lab.start_sites()
         lab.start_pointsman()
         lab.wait_steady()

@@ -228,6 +228,32 @@ TEST_CASE("mysql: a promotion that cannot apply in time throws nothing away") {
   CHECK(pair.rows_at_b() == "51");
 }
 
+TEST_CASE("mysql: a planned move waits until what was executed at the fence is applied") {
+  Pair pair;
+  pair.write(1);
+  CHECK(pair.caught_up());
+  MysqlConnection boss(pair.b.as("boss", "lab-boss"));
+  REQUIRE(boss.run("LOCK TABLES d.t WRITE", now() + 5s).ok());
+  pair.write(20);
+  MUST(pair.at_a->fence(FenceDepth::kOrder, 2s));
+  const std::string ended = pair.at_a->report(2s).executed;
+  CHECK(ended == "0-11-21");
+  // Received is not applied.
+  REQUIRE(eventually(
+      10s, [&] { return pair.at_b->contains(pair.at_b->report(1s).received, ended) == true; }));
+  CHECK(pair.at_b->contains(pair.at_b->report(1s).executed, ended) == false);
+  REQUIRE(boss.run("UNLOCK TABLES", now() + 5s).ok());
+  REQUIRE(eventually(
+      10s, [&] { return pair.at_b->contains(pair.at_b->report(1s).executed, ended) == true; }));
+  CHECK(pair.at_a->report(2s).executed == ended);
+  MUST(pair.at_b->promote(5s));
+  CHECK(pair.rows_at_b() == "21");
+  MUST(pair.at_a->follow({pair.b.address()}, 10s));
+  CHECK(pair.at_a->report(2s).replica);
+  // A position of another history cannot be compared, and is never taken for reached.
+  CHECK_FALSE(pair.at_b->contains("0-11-21", "3e11fa47-71ca-11e1-9e33-c80aa9429562:1-5"));
+}
+
 TEST_CASE("mysql: a promotion cut off after any statement is completed by the next") {
   for (int cut = 0; cut < 5; ++cut) {
     CAPTURE(cut);

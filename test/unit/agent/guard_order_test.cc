@@ -111,6 +111,20 @@ TEST_CASE("prepare: the gates that only the standby itself can hold") {
   CHECK_FALSE(pair.sh.guard().vouch_for_peer(3s, at(1s)).vouch.has_value());
 }
 
+TEST_CASE("a planned move promotes nobody who has not applied all of it") {
+  Pair pair;
+  pair.tell(Verb::kPrepare, pair.sh, {2, "sh", at(1s)});
+  auto promote = Pair::order(Verb::kPromote, pair.sh, {2, "sh", at(2s)});
+  promote.old_fenced = true;
+  GuardSight sight;
+  sight.behind = "mysql is at 0-1-7, the old site ended at 0-1-12";
+  CHECK_EQ(pair.sh.order(promote, at(2s), sight), "no: " + sight.behind);
+  CHECK(pair.sh.record().prepared.has_value());  // It may still be undone, or come in time.
+  sight.behind.clear();
+  CHECK_EQ(pair.sh.order(promote, at(2s), sight),
+           "yes, save: promoted in epoch 2; open with the first vouch");
+}
+
 TEST_CASE("prepare: what answers at a site that was fenced is no site in power") {
   Pair pair;
   pair.tell(Verb::kFence, pair.hz, {2, "sh", at(1s)});

@@ -58,6 +58,7 @@ ServiceReport full_report() {
   report.spec_version = 3;
   report.trouble = "mysql does not answer";
   report.prepare_refusal = "we see the site in power up";
+  report.catch_up = CaughtUp{"m1", false, "mysql is at 0-1-5, the old site ended at 0-1-7"};
   report.vip = VipReport{true, 5s, 1s};
   report.taken = Taken{{53, "0000000000000053"}, {"sh", "root", "rack on fire", "now"}};
   return report;
@@ -82,6 +83,7 @@ Order full_order() {
   order.max_lag = 2s;
   order.counter = 8;
   order.dry_run = true;
+  order.positions = {{"mysql", "0-1-7"}, {"redis", "aa:5"}};
   return order;
 }
 

@@ -187,6 +187,31 @@ struct Bench {
   }
 };
 
+// A planned move: told where the old site ended, it says whether it has applied all of that, and is
+// not promoted before.
+void promote_when_caught_up(Bench& bench) {
+  CHECK_FALSE(bench.runner->report().catch_up.has_value());
+  Order ended = bench.order(Verb::kPrepare, 2, "hz");
+  ended.positions = {{"mysql", "7"}};
+  const OrderReply reply = bench.runner->on_order(ended);
+  REQUIRE(reply.report.catch_up.has_value());
+  CHECK_FALSE(reply.report.catch_up->held);
+  CHECK_EQ(reply.report.catch_up->missing, "mysql is at 6, the old site ended at 7");
+  Order promote = bench.order(Verb::kPromote, 2, "hz");
+  promote.old_fenced = true;
+  promote.positions = ended.positions;
+  CHECK_EQ(bench.runner->on_order(promote).reason, "mysql is at 6, the old site ended at 7");
+  bench.store.set([](StoreReport& report) { report.executed = "7"; });
+  CHECK(soon([&] { return bench.runner->report().catch_up->held; }));
+  promote.sequence = ++bench.sequence;
+  promote.positions.emplace_back("redis", "1");
+  promote.token = bench.runner->report().token;
+  CHECK_EQ(bench.runner->on_order(promote).reason, "redis: there is no such store here");
+  promote.positions.pop_back();
+  promote.sequence = ++bench.sequence;
+  REQUIRE(bench.runner->on_order(promote).accepted);
+}
+
 }  // namespace
 
 TEST_CASE("an agent without a role only reads") {
@@ -291,6 +316,7 @@ TEST_CASE("a standby is kept read-only, caught up by position, prepared and prom
     report.replica = true;
     report.applier_running = true;
     report.received = "5";
+    report.executed = "6";
   });
   REQUIRE(bench.tell(Verb::kAdopt, 1, "sh").accepted);
   CHECK(soon([&] { return bench.store.did() == "s"; }));
@@ -338,9 +364,7 @@ TEST_CASE("a standby is kept read-only, caught up by position, prepared and prom
   }));
   CHECK_FALSE(bench.runner->report().prepare_refusal.has_value());
   CHECK_FALSE(bench.runner->poll_for_peer().vouch.has_value());
-  Order promote = bench.order(Verb::kPromote, 2, "hz");
-  promote.old_fenced = true;
-  REQUIRE(bench.runner->on_order(promote).accepted);
+  promote_when_caught_up(bench);
   std::this_thread::sleep_for(300ms);
   CHECK_FALSE(bench.store.writable());  // Not before the first vouch of that reign.
   bench.vouch(2);

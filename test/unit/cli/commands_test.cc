@@ -51,7 +51,8 @@ class FakeDaemon {
       if (call.parameter("id") != "m-2") return problem(404, "Not found", "no such move");
       return reply(polls_++ < runs_for ? canned::kMoveRuns : end_with);
     });
-    for (const char* verb : {"failover", "adopt", "cancel", "pause", "resume", "ack"}) {
+    for (const char* verb :
+         {"failover", "switchover", "adopt", "cancel", "pause", "resume", "ack"}) {
       server_.route("POST", std::string("/api/v1/services/{service}/") + verb,
                     [this, verb](const HttpCall& call) {
                       note(call.parameter("service") + " " + verb, call.body);
@@ -265,6 +266,32 @@ TEST_CASE("failover: plan, confirmation, progress, outcome") {
   CHECK(holds(ran.out, "Done in 3.9 s: sh is the primary of im-api.\n  lost: writes 3"));
   CHECK(daemon.orders() ==
         std::vector<std::string>{R"(im-api failover {"force":["replication"]})"});
+}
+
+TEST_CASE("switchover: steps, time, loss, confirmation, a time of day") {
+  FakeDaemon daemon;
+  daemon.order_answer = reply(R"({"text":"the switchover to sh begins by itself"})");
+  daemon.start();
+  Ran ran = run(daemon, {"switchover", "im-api", "--to", "sh"});
+  CHECK(ran.exit == 2);
+  CHECK(holds(ran.err, "switchover asks for a confirmation"));
+  ran = run(daemon, {"switchover", "im-api", "--to", "sh", "--force", "fence"}, {"sh\n", true});
+  CHECK(ran.exit == 2);
+  CHECK(holds(ran.err, "cannot be overridden"));
+  ran = run(daemon, {"switchover", "im-api", "--to", "sh", "--at", "half past"}, {"sh\n", true});
+  CHECK(ran.exit == 2);
+  CHECK(holds(ran.err, "is no time such as 03:30"));
+  CHECK(daemon.orders().empty());
+  ran = run(daemon, {"switchover", "im-api", "--to", "sh", "--at", "2026-11-28T03:30:00+08:00"},
+            {"sh\n", true});
+  CHECK(ran.exit == 0);
+  CHECK(holds(ran.out, "Switchover of im-api: hz -> sh, at 2026-11-28T03:30:00+08:00\n  steps"));
+  CHECK(holds(ran.out, "hz takes no more writes; where it ended is noted"));
+  CHECK(holds(ran.out, "in which nobody takes writes"));
+  CHECK(holds(ran.out, "loss    none"));
+  CHECK(holds(ran.out, "begins by itself"));
+  CHECK(daemon.orders() == std::vector<std::string>{
+                               R"(im-api switchover {"to":"sh","at":"2026-11-27T19:30:00.000Z"})"});
 }
 
 TEST_CASE("failover: the exit code tells how it ended") {

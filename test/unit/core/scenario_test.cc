@@ -80,6 +80,7 @@ class Stage {
       if (word == "dry") policy_.dry = true;
       if (word == "propose") policy_.mode = Mode::kPropose;
       if (word == "quorum=1") policy_.quorum = 1;
+      if (word == "budget=5s") policy_.switchover_budget = 5s;
       if (word == "vip") policy_.vip_silent = 9s;
     }
   }
@@ -211,9 +212,14 @@ class Stage {
     } else if (key == "fenced") {
       view.fenced = std::strtoull(value.c_str(), nullptr, 10);
       view.highest = std::max(view.highest, view.fenced);
-    } else if (key == "executed" || key == "took" || key == "semi") {
-      if (view.stores.empty()) view.stores = {{"mysql", true, "transactions", {}, {}, false, {}}};
+    } else if (key == "caught" || key == "lacks") {  // What the move of that number told it to.
+      const bool held = key == "caught";
+      view.catch_up = CatchUpView{"m" + value, held, held ? "" : "mysql is at 0-1-7"};
+    } else if (key == "executed" || key == "took" || key == "semi" || key == "at") {
+      if (view.stores.empty()) view.stores.resize(1);
       StoreView& store = view.stores.front();
+      store.name = "mysql", store.well = true, store.unit = "transactions";
+      if (key == "at") store.position = value;
       if (key == "semi") store.semi_sync = yes || !value.empty(), store.semi_sync_for = time(value);
       if (key == "executed") store.executed = std::strtoull(value.c_str(), nullptr, 10);
       if (key == "took") store.taken_over = std::strtoull(value.c_str(), nullptr, 10);
@@ -227,7 +233,14 @@ class Stage {
       view.caught_up_age = time(value);
     } else if (key.starts_with("vip")) {
       apply_vip(view, key, value);
-    } else if (key == "told") {
+    } else {
+      apply_more(view, key, value, at);
+    }
+  }
+
+  void apply_more(AgentView& view, const std::string& key, const std::string& value, int at) {
+    const bool yes = value == "yes";
+    if (key == "told") {
       view.told_age = time(value);
     } else if (key == "peer") {
       view.peer_answers = yes;
@@ -302,6 +315,10 @@ class Stage {
       if (word == "disk-full") around_.store_problem = "no space left";
       if (word == "no-reference") around_.references_set = true;
       if (word == "storm") around_.others_moving = 3;
+      if (word.starts_with("wall=")) {  // From now on the wall clock goes on from here.
+        wall_ = std::stoll(word.substr(5));
+        wall_from_ = now_;
+      }
     }
     give(Tick{});
   }
@@ -310,9 +327,10 @@ class Stage {
     OperatorAsked asked;
     asked.actor = "root";
     const std::map<std::string, AskKind> kinds{
-        {"failover", AskKind::kFailover}, {"adopt", AskKind::kAdopt},
-        {"cancel", AskKind::kCancel},     {"pause", AskKind::kPause},
-        {"resume", AskKind::kResume},     {"ack", AskKind::kAck}};
+        {"failover", AskKind::kFailover},    {"adopt", AskKind::kAdopt},
+        {"cancel", AskKind::kCancel},        {"pause", AskKind::kPause},
+        {"resume", AskKind::kResume},        {"ack", AskKind::kAck},
+        {"switchover", AskKind::kSwitchover}};
     asked.kind = kinds.at(words.at(0));
     for (std::size_t k = 1; k < words.size(); ++k) {
       const auto equals = words[k].find('=');
@@ -322,6 +340,7 @@ class Stage {
       if (key == "off") asked.asserted_off = site(value);
       if (key == "force") asked.forced.insert(value);
       if (key == "for") asked.lasting = time(value);
+      if (key == "at") asked.at_s = std::strtoll(value.c_str(), nullptr, 10), asked.at = value;
     }
     give(asked);
   }
@@ -334,6 +353,9 @@ class Stage {
         (state_.restored ? 50 : 1));
     event.fresh = {"r" + number, "m" + number, 7};
     event.around = around_;
+    if (wall_ != 0) {
+      event.around.wall_s = wall_ + (now_ - wall_from_) / std::chrono::seconds(1);
+    }
     event.promise_end = promise_;
     event.counter = counter_;
     Decision decision = step(policy_, state_, event, now_);
@@ -390,12 +412,21 @@ class Stage {
 
   std::string name(int at) const { return policy_.sites.at(static_cast<std::size_t>(at)).name; }
 
+  static std::string positions_of(const SendOrder& order) {
+    std::string text;
+    for (const StorePosition& position : order.positions) {
+      text += " " + position.store + "=" + position.text;
+    }
+    return text;
+  }
+
   void tell(const Command& command) {
     if (const auto* order = std::get_if<SendOrder>(&command)) {
       const std::string text =
           fmt::format("order {} {} reign {} move {}{}{}", to_string(order->kind), name(order->site),
                       order->reign.epoch, order->move, order->old_fenced ? " old-fenced" : "",
-                      order->asserted_off ? " asserted-off" : "");
+                      order->asserted_off ? " asserted-off" : "") +
+          positions_of(*order);
       // What is refused is asked again and again: said once.
       const bool again = text == last_order_ && !refusing_[order->site].empty();
       last_order_ = text;
@@ -418,6 +449,8 @@ class Stage {
   std::map<int, Sighting> probes_;
   std::map<int, std::string> refusing_;
   Surroundings around_;
+  std::int64_t wall_ = 0;
+  Instant wall_from_{0};
   std::array<Instant, kSites> promise_{};
   std::vector<std::pair<int, OrderKind>> state_lost_;
   VouchWish last_vouch_;

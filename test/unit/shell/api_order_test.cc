@@ -43,6 +43,11 @@ TEST_CASE("api order: what is understood") {
   REQUIRE(pause.ok());
   CHECK(pause->asked.lasting == Duration(30min));
   CHECK(read("cancel", "").ok());
+  const auto planned = read("switchover", R"({"to":"sh","at":"2026-11-28T03:30:00+08:00"})");
+  REQUIRE(planned.ok());
+  CHECK(planned->asked.kind == AskKind::kSwitchover);
+  CHECK(planned->asked.to == 1);
+  CHECK(planned->asked.at_s == 1'795'836'600 - 8 * 3600);
 }
 
 TEST_CASE("api order: half understood is refused") {
@@ -65,6 +70,9 @@ TEST_CASE("api order: half understood is refused") {
   CHECK(refusal("pause", R"({"for":"soon"})").starts_with("for: found \"soon\""));
   CHECK(refusal("pause", R"({"reason":")" + std::string(600, 'x') + "\"}") ==
         "reason: found a longer text, allowed: at most 500 bytes");
+  CHECK(refusal("switchover", R"({"to":"sh","at":"03:30"})").starts_with("at: found \"03:30\""));
+  CHECK(refusal("switchover", R"({"assert_off":"hz","reason":"x"})").starts_with("switchover: "));
+  CHECK(refusal("failover", R"({"at":"2026-11-28T03:30:00Z"})").starts_with("failover: found"));
   CHECK(refusal("pause", "[]") == "the body must be a JSON object");
   CHECK(refusal("pause", R"({"for":"1m","for":"2m"})") != "accepted");
   CHECK(refusal("explode", "{}") == "no such order");

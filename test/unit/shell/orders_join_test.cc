@@ -91,7 +91,7 @@ TEST_CASE("a guard obeys it where it is meant to, and again when it comes once m
     CAPTURE(std::string(to_string(situation.before)));
     Guard guard = guard_in(situation.before);
     Order order = as_it_travels(situation);
-    const GuardSight sight{false, "", true};
+    const GuardSight sight{false, "", "", true};
     const Verdict first = guard.on_order(order, sight, kNow);
     CHECK_MESSAGE(first.accepted, first.reason);
     CHECK(first.save);

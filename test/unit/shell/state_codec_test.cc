@@ -49,7 +49,13 @@ KeptState busy() {
   move.arrived_until = Instant{} + 99s;
   move.closed_at = Instant{} + 101s;
   s.last_move = move;
+  move.kind = MoveKind::kSwitchover;
+  move.positions = {{"mysql", "0-1-7", "transactions"}, {"redis", "aa:5", "bytes"}};
   s.move = move;
+  s.follow = FollowJob{0, {42, "bbbb"}, "m-1", {}, true, true};
+  s.appointment = Appointment{
+      1,         1'795'836'600, "2026-11-28T03:30:00Z", {"replication"}, "root", "kernel upgrade",
+      "not kept"};
   s.publish = PublishJob{1, {42, "bbbb"}, "m-1", Instant{} + 103s, {RecordProgress{}}};
   s.publish->records[0].accepted = true;
   s.fence = FenceJob{0, {42, "bbbb"}, "m-1", true};
@@ -80,6 +86,15 @@ TEST_CASE("what is durable comes back as it went") {
   CHECK_EQ(after->state.move->lost->stores[0].missing, 3U);
   CHECK_EQ(after->state.move->lost->stores[0].taken_over, 500U);
   CHECK_FALSE(after->state.move->lost->stores[1].missing.has_value());
+  CHECK_EQ(after->state.move->positions, before.state.move->positions);
+  CHECK_FALSE(after->state.last_move->positions.has_value());
+  REQUIRE(after->state.follow.has_value());
+  CHECK(after->state.follow->reached);
+  CHECK_FALSE(after->state.follow->told);
+  REQUIRE(after->state.appointment.has_value());
+  CHECK_EQ(after->state.appointment->at_s, 1'795'836'600);
+  CHECK_EQ(after->state.appointment->forced, std::set<std::string>{"replication"});
+  CHECK_EQ(after->state.appointment->refusal, "");
   CHECK_EQ(after->state.move->arrived_until, Instant{} + 99s);
   CHECK_EQ(*after->state.sites[1].evidence[0].caught_up_age, 300ms);
 }
