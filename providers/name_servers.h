@@ -21,6 +21,16 @@ Result<std::vector<std::string>> name_servers_of(const DnsName& zone,
                                                  const std::vector<DnsEndpoint>& resolvers,
                                                  Duration within);
 
+// "ns1.example.test:53", sorted: where the parent of `zone` sends the world, asked at the parent's
+// own servers; resolvers tell what the zone says of itself, which may differ. Empty when no parent
+// could be asked.
+std::vector<std::string> delegated_by_parent(const DnsName& zone,
+                                             const std::vector<DnsEndpoint>& resolvers,
+                                             Duration within);
+
+// Those of this host.
+std::vector<DnsEndpoint> host_resolvers();
+
 // The resolvers of a resolv.conf; this host's own when it names none.
 std::vector<DnsEndpoint> resolvers_in(std::string_view resolv_conf);
 

@@ -203,6 +203,27 @@ TEST_CASE("disabled and locked records are told, and not fought") {
   CHECK_EQ(told(plan_aliyun(live({shut}), change({"192.0.2.1"}))), "");
 }
 
+TEST_CASE("two records of one line that hold the same are refused by name") {
+  const auto twins = aliyun_live(kKey, {record("7", "192.0.2.1"), record("8", "192.0.2.1")});
+  REQUIRE_FALSE(twins.ok());
+  CHECK_EQ(twins.error().code, ErrorCode::kConflict);
+  for (const char* part : {"record 7 (192.0.2.1, line default)", "record 8 (192.0.2.1", "delete"}) {
+    CHECK_NE(twins.error().message.find(part), std::string::npos);
+  }
+  AliyunRecord elsewhere = record("8", "192.0.2.1");
+  elsewhere.line = "telecom";
+  CHECK(aliyun_live(kKey, {record("7", "192.0.2.1"), elsewhere}).ok());
+}
+
+TEST_CASE("marks that differ are all told, in the order of their records") {
+  AliyunRecord first = record("7", "192.0.2.1"), second = record("8", "192.0.2.2"),
+               third = record("9", "192.0.2.3");
+  first.remark = "pm.older";
+  second.remark = "Ops,pm.newer";
+  third.remark = "pm.older";
+  CHECK_EQ(live({first, second, third}).set.mark, "older\nnewer");
+}
+
 TEST_CASE("weights that differ and a CNAME in the way are refused by name") {
   AliyunRecord heavy = record("8", "192.0.2.2");
   heavy.weight = 9;

@@ -49,6 +49,7 @@ class AliyunBench : public ProviderBench {
     });
   }
   long changes() override { return fake_.changes() + puts_; }
+  long writes() override { return fake_.writes(); }
   bool keeps(const std::string& mark) override { return make_remark({"", mark}).has_value(); }
 
  private:
