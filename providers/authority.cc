@@ -85,19 +85,18 @@ Result<std::vector<AuthorityAnswer>> ask_delegated(const RecordKey& key, Duratio
   const auto checked = check_key(key);
   if (!checked.ok()) return checked.error();
   const std::vector<DnsEndpoint> resolvers = host_resolvers();
-  auto names = name_servers_of(checked->zone, resolvers, within / 3);
+  const auto names = name_servers_of(checked->zone, resolvers, within / 3);
   if (!names.ok()) return names.error();
-  for (std::string& server : delegated_by_parent(checked->zone, resolvers, within / 3)) {
-    names->push_back(std::move(server));
-  }
-  std::sort(names->begin(), names->end());
-  names->erase(std::unique(names->begin(), names->end()), names->end());
-  if (names->size() > kServersMost) names->resize(kServersMost);
+  auto servers = delegated_by_parent(checked->zone, resolvers, within / 3);
+  // What the zone says of itself is what resolvers keep.
+  for (const std::string& name : *names) servers[name] = name;
+  auto left = static_cast<int>(std::min(servers.size(), kServersMost));
   std::vector<AuthorityAnswer> out;
-  for (std::size_t k = 0; k < names->size(); ++k) {
-    const Duration left = deadline - system_clock().now();
-    const auto share = static_cast<int>(names->size() - k);
-    out.push_back(ask_authority((*names)[k], key, std::max(left / share, Duration(0))));
+  for (const auto& [name, at] : servers) {
+    if (left == 0) break;
+    const Duration share = (deadline - system_clock().now()) / left--;
+    out.push_back(ask_authority(at, key, std::max(share, Duration(0))));
+    out.back().server = name;
   }
   return out;
 }

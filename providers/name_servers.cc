@@ -51,8 +51,8 @@ Result<std::vector<std::string>> ask(const DnsName& zone, const DnsEndpoint& res
 }
 
 // What one server of the parent says: a referral, or the zone's own set where it serves both.
-std::vector<std::string> ask_parent(const DnsName& zone, const std::string& server,
-                                    Instant deadline) {
+std::map<std::string, std::string> ask_parent(const DnsName& zone, const std::string& server,
+                                              Instant deadline) {
   const auto host = parse_host_port(server, 53);
   if (!host.ok()) return {};
   const auto addresses = resolve_host(host->host, deadline - system_clock().now());
@@ -60,8 +60,17 @@ std::vector<std::string> ask_parent(const DnsName& zone, const std::string& serv
   const auto message =
       exchange(dns_query(zone, kDnsNs), {addresses->front(), host->port}, deadline);
   if (!message.ok()) return {};
-  auto out = servers_in(message->authority, zone);
-  return out.empty() ? servers_in(message->answer, zone) : out;
+  auto names = servers_in(message->authority, zone);
+  if (names.empty()) names = servers_in(message->answer, zone);
+  std::map<std::string, std::string> out;
+  for (const std::string& name : names) out[name] = name;
+  for (const DnsRecord& r : message->additional) {
+    const auto found = out.find(lowered(r.name.text()) + ":53");
+    if (r.type != kDnsA || found == out.end()) continue;
+    const auto address = rdata_to_text(r.type, r.rdata);
+    if (address.ok()) found->second = *address + ":53";
+  }
+  return out;
 }
 
 }  // namespace
@@ -108,9 +117,9 @@ Result<std::vector<std::string>> name_servers_of(const DnsName& zone, Duration w
   return name_servers_of(zone, host_resolvers(), within);
 }
 
-std::vector<std::string> delegated_by_parent(const DnsName& zone,
-                                             const std::vector<DnsEndpoint>& resolvers,
-                                             Duration within) {
+std::map<std::string, std::string> delegated_by_parent(const DnsName& zone,
+                                                       const std::vector<DnsEndpoint>& resolvers,
+                                                       Duration within) {
   const Instant deadline = system_clock().now() + within;
   DnsName parent = zone;
   while (parent.label_count() > 0 && system_clock().now() < deadline) {

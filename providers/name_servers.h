@@ -1,5 +1,6 @@
 #pragma once
 
+#include <map>
 #include <string>
 #include <vector>
 
@@ -21,12 +22,13 @@ Result<std::vector<std::string>> name_servers_of(const DnsName& zone,
                                                  const std::vector<DnsEndpoint>& resolvers,
                                                  Duration within);
 
-// "ns1.example.test:53", sorted: where the parent of `zone` sends the world, asked at the parent's
-// own servers; resolvers tell what the zone says of itself, which may differ. Empty when no parent
-// could be asked.
-std::vector<std::string> delegated_by_parent(const DnsName& zone,
-                                             const std::vector<DnsEndpoint>& resolvers,
-                                             Duration within);
+// "ns1.example.test:53" -> where to ask it, by the address that came with it ("192.0.2.53:53"),
+// else by its name: where the parent of `zone` sends the world, asked at the parent's own servers.
+// Resolvers tell what the zone says of itself, which may differ. Empty when no parent could be
+// asked.
+std::map<std::string, std::string> delegated_by_parent(const DnsName& zone,
+                                                       const std::vector<DnsEndpoint>& resolvers,
+                                                       Duration within);
 
 // Those of this host.
 std::vector<DnsEndpoint> host_resolvers();

@@ -2,7 +2,7 @@
 """Delegations, sound and broken, on real name servers: delegation_test.py --bin DIR
 
 In a network namespace of its own: a BIND that is the parent zone `test` and this host's resolver,
-one that holds the records of every service, and one that holds older copies of two zones. What
+one that holds the records of every service, and one that holds older copies of some. What
 `pointsman check --online` says of each delegation must be true.
 """
 
@@ -25,10 +25,11 @@ ZONES = {
     "sound": ([HOLDER], [HOLDER], "which say the same", True),
     "moved": ([OLD], [HOLDER], f"says {ELSEWHERE}", False),
     "stale": ([HOLDER, OLD], [HOLDER, OLD], f"says {ELSEWHERE}", False),
+    "foreign": ([OLD, LAME], [HOLDER], f"says {ELSEWHERE}", False),
     "lame": ([HOLDER, LAME], [HOLDER], "it answered REFUSED", False),
     "quiet": ([HOLDER, NOBODY], [HOLDER], "no answer of", True),
 }
-HAS_OLD_COPY = ("moved", "stale")
+HAS_OLD_COPY = ("moved", "stale", "foreign")
 
 
 def name(address):
@@ -57,7 +58,8 @@ class Named:
         folder.mkdir()
         conf = [f'options {{ directory "{folder}"; listen-on {{ {address}; }}; '
                 "listen-on-v6 { none; }; pid-file none; session-keyfile none; notify no; "
-                f"dnssec-validation no; empty-zones-enable no; {options} }}; controls {{ }};",
+                "dnssec-validation no; empty-zones-enable no; max-cache-size 8M; "
+                f"{options} }}; controls {{ }};",
                 f'key "{KEY}" {{ algorithm hmac-sha256; secret "{SECRET}"; }};']
         for zone, text in zones.items():
             (folder / zone).write_text(text)
@@ -138,7 +140,7 @@ def check(binaries, folder, zone):
 
 def run(binaries, folder):
     held = {f"{zone}.test": zone_text(zone, own, RECORD) for zone, (_, own, *_) in ZONES.items()}
-    copies = {f"{zone}.test": zone_text(zone, [OLD], ELSEWHERE) for zone in HAS_OLD_COPY}
+    copies = {f"{zone}.test": zone_text(zone, ZONES[zone][0], ELSEWHERE) for zone in HAS_OLD_COPY}
     servers, wrong = [], []
     try:
         servers.append(Named(folder / "parent", PARENT, {"test": parent_text()},
@@ -147,7 +149,7 @@ def run(binaries, folder):
         servers.append(Named(folder / "old", OLD, copies))
         servers.append(Named(folder / "lame", LAME, {}))
         for zone, (_, _, told, sound) in ZONES.items():
-            found, everything = check(binaries, folder / zone, zone)
+            found, everything = check(binaries, folder / f"check-{zone}", zone)
             text = found[0]["text"] if len(found) == 1 else ""
             print(f"{zone}: {text}", flush=True)
             if told not in text:
@@ -174,6 +176,8 @@ def main():
                                "--inside"], timeout=200, check=False)
         sys.exit(done.returncode)
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+    for address in (PARENT, HOLDER, OLD, LAME):
+        subprocess.run(["ip", "addr", "add", f"{address}/8", "dev", "lo"], check=True)
     with tempfile.TemporaryDirectory(prefix="pm-delegation-") as name_of_folder:
         folder = pathlib.Path(name_of_folder)
         (folder / "resolv.conf").write_text(f"nameserver {PARENT}\n")

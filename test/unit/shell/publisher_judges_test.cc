@@ -1,10 +1,10 @@
 // What a publisher makes of the servers' answers and of the marks that it finds.
 
+#include "test/unit/shell/publisher_scene.h"
+
 #include <doctest/doctest.h>
 
 #include <map>
-
-#include "test/unit/shell/publisher_scene.h"
 
 using namespace pointsman;
 using namespace pointsman::publishing;
