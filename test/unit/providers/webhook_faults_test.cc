@@ -308,6 +308,11 @@ TEST_CASE("webhook: domain filters, and what the provider makes of a wish") {
   });
   expect_error(rewrites->replace(move(), kWithin), ErrorCode::kRefused, "change the content");
   CHECK_EQ(value_in(scripted), "192.0.2.10");
+  auto endless = adjusted([](Json::Array all) {
+    all[0].set("recordTTL", std::int64_t{INT64_MAX});
+    return Json(std::move(all));
+  });
+  expect_error(endless->replace(move(), kWithin), ErrorCode::kRefused, "above a day");
   // A floor of TTLs is used rather than the move refused; then it is already so.
   auto floor = adjusted([](Json::Array all) {
     for (Json& one : all) one.set("recordTTL", std::int64_t{600});
