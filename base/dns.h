@@ -65,6 +65,8 @@ class DnsName {
   std::size_t label_count() const;
 
   bool is_within(const DnsName& zone) const;  // At or below it.
+  // Without its first label. REQUIRES: it is not the root.
+  DnsName parent() const;
   // The name with `label` before it; kInvalid when that grows too long.
   Result<DnsName> below(std::string_view label) const;
 

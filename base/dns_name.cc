@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "base/check.h"
 #include "base/dns.h"
 #include "base/log.h"
 #include "base/text.h"
@@ -120,6 +121,11 @@ bool DnsName::is_within(const DnsName& zone) const {
     at += static_cast<unsigned char>(wire_[at]) + 1u;
   }
   return canonical_wire().substr(at) == zone.canonical_wire();
+}
+
+DnsName DnsName::parent() const {
+  CHECK(wire_[0] != 0);
+  return DnsName(wire_.substr(static_cast<unsigned char>(wire_[0]) + 1u));
 }
 
 Result<DnsName> DnsName::below(std::string_view label) const {

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
 
 #include "base/log.h"
 #include "base/text.h"
@@ -72,6 +73,7 @@ Result<AliyunLive> AliyunProvider::fetch(const RecordKey& key, Instant deadline,
   const auto checked = check_key(key);
   if (!checked.ok()) return checked.error();
   std::vector<AliyunRecord> all;
+  std::set<std::string> ids;
   for (int number = 1; number <= kPagesMost; ++number) {
     // Of every type: a CNAME that stands in the way shall be seen.
     const auto answer = api_.call({.action = "DescribeSubDomainRecords",
@@ -85,7 +87,14 @@ Result<AliyunLive> AliyunProvider::fetch(const RecordKey& key, Instant deadline,
     auto page = parse_aliyun_page(*answer);
     if (!page.ok()) return api_.caller().error(ErrorCode::kUnavailable, page.error().message);
     const bool empty = page->records.empty();
-    for (AliyunRecord& record : page->records) all.push_back(std::move(record));
+    for (AliyunRecord& record : page->records) {
+      // The list moved on between two pages: then another record may have been on neither.
+      if (!ids.insert(record.id).second) {
+        return api_.caller().error(ErrorCode::kUnavailable,
+                                   to_text(record) + " came twice: the list changed under us");
+      }
+      all.push_back(std::move(record));
+    }
     if (static_cast<std::int64_t>(all.size()) >= page->total) {
       auto live = aliyun_live(key, std::move(all));
       if (!live.ok()) return api_.caller().error(live.error().code, live.error().message);
@@ -125,7 +134,7 @@ Result<AliyunProvider::Steps> AliyunProvider::left(const Change& change, Instant
   const bool marks = std::any_of(steps->begin(), steps->end(), [&](const AliyunStep& step) {
     return writes_mark(step, change.mark);
   });
-  if (!marks && live->set.mark != change.mark) {
+  if (!marks && marks_of(live->set.mark).front() != change.mark) {
     mark_problem_ = "the remark of the first record has no room for it";
   }
   return steps;

@@ -20,6 +20,7 @@ struct Known {
 
 constexpr Duration kFirstWait = 500ms;
 constexpr Duration kWaitMost = 4s;
+constexpr std::size_t kCodeMost = 100;  // Of a code, or of the id of a request, in a message.
 
 using enum ErrorCode;
 
@@ -175,11 +176,11 @@ Error AliyunApi::failed(Error error, std::string code, AliyunNext next) {
 }
 
 Error AliyunApi::judge(const AliyunRequest& request, const ApiAnswer& answer) {
-  const std::string code = member(answer.body, "Code");
-  const std::string text =
-      fmt::format("{} answers {} {}: {} (request {})", request.action, answer.status,
-                  code.empty() ? "without a code" : code, member(answer.body, "Message"),
-                  member(answer.body, "RequestId"));
+  const std::string code = caller_.words(member(answer.body, "Code"), kCodeMost);
+  const std::string text = fmt::format("{} answers {} {}: {} (request {})", request.action,
+                                       answer.status, code.empty() ? "without a code" : code,
+                                       caller_.words(member(answer.body, "Message")),
+                                       caller_.words(member(answer.body, "RequestId"), kCodeMost));
   const Known* meaning = known(code);
   if (meaning == nullptr) {
     if (answer.well() || answer.status >= 500) {

@@ -10,6 +10,7 @@ namespace pointsman {
 namespace {
 
 constexpr std::string_view kOurs = "pm.";
+constexpr char kEnd = '.';  // A mark that was cut short on the far side is none.
 
 // Words that marks repeat. Whatever else a mark holds is spelled byte by byte, so any mark can be
 // kept that is short enough.
@@ -26,8 +27,7 @@ constexpr std::array<Short, 5> kShorts{{
 }};
 
 bool plain(char c) {
-  return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-' ||
-         c == '.';
+  return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-';
 }
 
 std::string spelled(std::string_view mark) {
@@ -49,7 +49,7 @@ std::string spelled(std::string_view mark) {
     }
     mark.remove_prefix(1);
   }
-  return out;
+  return out + kEnd;
 }
 
 // One sign behind "_", taken off `text`; nullopt when there is no such sign.
@@ -72,6 +72,8 @@ std::optional<std::string> signed_word(std::string_view& text) {
 std::optional<std::string> unspelled(std::string_view text) {
   if (!text.starts_with(kOurs)) return std::nullopt;
   text.remove_prefix(kOurs.size());
+  if (!text.ends_with(kEnd)) return std::nullopt;
+  text.remove_suffix(1);
   std::string out;
   while (!text.empty()) {
     const char c = text.front();

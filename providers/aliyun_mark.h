@@ -6,7 +6,7 @@
 
 // Where a mark is kept at Aliyun DNS: in the remark of a record, behind the operator's own words.
 // The vendor takes 50 characters there, of digits, letters, Chinese and `_ - , .` alone, so a mark
-// is spelled in fewer: "main-site,pm._pim-api_e2_r0123456789abcdef_ssh".
+// is spelled in fewer: "main-site,pm._pim-api_e2_r0123456789abcdef_ssh.".
 
 namespace pointsman {
 

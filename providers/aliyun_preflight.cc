@@ -72,7 +72,8 @@ Result<AliyunProvider::Zone> AliyunProvider::describe_zone(const std::string& zo
   const Json* servers = answer->find("DnsServers");
   if (servers == nullptr) return out;
   for (const Json& name : servers->array_or_empty("DnsServer")) {
-    if (name.is_string() && out.servers.size() < kServersMost) add(out.servers, name.as_string());
+    const bool sound = name.is_string() && DnsName::parse(name.as_string()).ok();
+    if (sound && out.servers.size() < kServersMost) add(out.servers, name.as_string());
   }
   return out;
 }
@@ -113,9 +114,9 @@ Result<std::string> AliyunProvider::preflight(const RecordKey& key, Duration wit
 
   std::string out = fmt::format(
       "zone {} ({}), lowest TTL {} s; {} is {} with TTL {} s on line {}; {}; name servers: {}",
-      checked->zone.text(), printable(zone->edition), floor_of(key.zone).count(), to_text(key),
-      to_text(live->set.values), live->set.ttl.count(), lines_text(live->records), *update,
-      to_text(zone->servers));
+      checked->zone.text(), api_.caller().words(zone->edition, 100), floor_of(key.zone).count(),
+      to_text(key), to_text(live->set.values), live->set.ttl.count(), lines_text(live->records),
+      *update, to_text(zone->servers));
   if (!make_remark({read_remark(first.remark).words, kUsualMark})) {
     out += fmt::format("; the remark of {} leaves too little room for a mark", to_text(first));
   }

@@ -1,6 +1,7 @@
 #include "providers/aliyun_records.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <charconv>
@@ -179,6 +180,23 @@ std::vector<AliyunStep> plan_remarks(const AliyunRecord& bearer, const std::stri
 
 }  // namespace
 
+namespace {
+
+// What stands there twice could be told apart by nobody. `records` are sorted by line.
+Result<void> refuse_twins(const RecordKey& key, const std::vector<AliyunRecord>& records) {
+  for (const AliyunRecord& record : records) {
+    const auto twin = std::find_if(records.begin(), records.end(), [&](const AliyunRecord& other) {
+      return other.id != record.id && other.line == record.line && other.value == record.value;
+    });
+    if (twin == records.end() || !record.enabled || !twin->enabled) continue;
+    return Error{ErrorCode::kConflict, fmt::format("{}: {} and {} hold the same: delete one",
+                                                   to_text(key), to_text(record), to_text(*twin))};
+  }
+  return {};
+}
+
+}  // namespace
+
 std::string to_text(const AliyunRecord& record) {
   return printable(fmt::format("record {} ({}, line {})", record.id.empty() ? "?" : record.id,
                                record.value, record.line));
@@ -231,12 +249,17 @@ Result<AliyunLive> aliyun_live(const RecordKey& key, std::vector<AliyunRecord> a
                      std::tuple(b.line != kDefaultLine, b.line, b.id.size(), b.id);
             });
   RETURN_IF_ERROR(refuse_weights(key, out.records));
+  RETURN_IF_ERROR(refuse_twins(key, out.records));
+  std::vector<std::string> marks;
   for (const AliyunRecord& record : out.records) {
     if (!record.enabled) continue;
     if (!holds(out.set.values, record.value)) out.set.values.push_back(record.value);
     out.set.ttl = std::max(out.set.ttl, record.ttl);
-    if (out.set.mark.empty()) out.set.mark = read_remark(record.remark).mark;
+    const std::string mark = read_remark(record.remark).mark;
+    // Only one record bears ours; what others bear besides is left from an interruption, or newer.
+    if (!mark.empty() && !holds(marks, mark)) marks.push_back(mark);
   }
+  out.set.mark = fmt::format("{}", fmt::join(marks, "\n"));
   std::sort(out.set.values.begin(), out.set.values.end());
   return out;
 }

@@ -20,6 +20,7 @@ constexpr Duration kSkewTold = 2s;
 constexpr int kDepthMost = 32;                   // Of JSON.
 constexpr std::size_t kBadAnswerMost = 1 << 20;  // More of it would tell nothing.
 constexpr std::size_t kDetailMost = 300;         // Of what the far side says, in a message.
+constexpr std::size_t kMessageMost = 1000;       // It is kept in a journal and sent to people.
 
 bool is_loopback(const std::string& host) {
   return host == "localhost" || host == "::1" || (is_ipv4(host) && host.starts_with("127."));
@@ -109,8 +110,9 @@ ApiCaller::ApiCaller(ApiSettings settings, ApiHooks hooks, ApiOutside outside)
       budget_(settings_.limit) {}
 
 Error ApiCaller::error(ErrorCode code, std::string_view why) const {
-  return {code, printable(masking_.masked(fmt::format("provider {} at {}: {}", settings_.provider,
-                                                      host_of(settings_.endpoint), why)))};
+  return {code, masking_.line(fmt::format("provider {} at {}: {}", settings_.provider,
+                                          host_of(settings_.endpoint), why),
+                              kMessageMost)};
 }
 
 Error ApiCaller::status_error(int status, std::string_view detail) const {

@@ -116,8 +116,12 @@ class ApiCaller {
   // The request as it would go out, one line a header, secrets masked.
   std::string render(const ApiRequest& request) const;
 
-  // "provider cf at api.cloudflare.com: ...", printable, secrets masked.
+  // "provider cf at api.cloudflare.com: ...", printable, secrets masked, 1000 bytes at most.
   Error error(ErrorCode code, std::string_view why) const;
+  // Words of the far side for a part of such a sentence: masked before they are cut.
+  std::string words(std::string_view said, std::size_t most = 300) const {
+    return masking_.line(said, most);
+  }
   // What a status other than 2xx means when nothing better is known.
   Error status_error(int status, std::string_view detail) const;
 

@@ -13,6 +13,8 @@
 namespace pointsman {
 namespace {
 
+constexpr std::size_t kServersMost = 16;
+
 Result<DnsEndpoint> endpoint_of(const std::string& server, Duration within) {
   const auto host = parse_host_port(server, 53);
   if (!host.ok()) return host.error();
@@ -35,9 +37,12 @@ Result<DnsMessage> ask(const std::string& server, const CheckedKey& key, Instant
 void read_answer(const DnsMessage& message, const CheckedKey& key, AuthorityAnswer& out) {
   if (message.rcode != Rcode::kNoError && message.rcode != Rcode::kNxDomain) {
     out.problem = "it answered " + to_string(message.rcode);
+    // So a server says that it was never given the zone, or not any more.
+    out.lame = message.rcode == Rcode::kRefused || message.rcode == Rcode::kNotAuth;
     return;
   }
   if (!message.authoritative) {
+    out.lame = true;
     out.problem = "it is not authoritative for " + key.name.text();
     return;
   }
@@ -79,40 +84,49 @@ Result<std::vector<AuthorityAnswer>> ask_delegated(const RecordKey& key, Duratio
   const Instant deadline = system_clock().now() + within;
   const auto checked = check_key(key);
   if (!checked.ok()) return checked.error();
-  const auto names = name_servers_of(checked->zone, within / 2);
+  const std::vector<DnsEndpoint> resolvers = host_resolvers();
+  const auto names = name_servers_of(checked->zone, resolvers, within / 3);
   if (!names.ok()) return names.error();
+  auto servers = delegated_by_parent(checked->zone, resolvers, within / 3);
+  // What the zone says of itself is what resolvers keep.
+  for (const std::string& name : *names) servers[name] = name;
+  auto left = static_cast<int>(std::min(servers.size(), kServersMost));
   std::vector<AuthorityAnswer> out;
-  for (std::size_t k = 0; k < names->size(); ++k) {
-    const Duration left = deadline - system_clock().now();
-    const auto share = static_cast<int>(names->size() - k);
-    out.push_back(ask_authority((*names)[k], key, std::max(left / share, Duration(0))));
+  for (const auto& [name, at] : servers) {
+    if (left == 0) break;
+    const Duration share = (deadline - system_clock().now()) / left--;
+    out.push_back(ask_authority(at, key, std::max(share, Duration(0))));
+    out.back().server = name;
   }
   return out;
 }
 
 Delegation judge_delegation(const std::vector<std::string>& values,
                             const std::vector<AuthorityAnswer>& answers) {
-  Delegation out;
-  std::size_t answered = 0;
-  std::string others;
-  std::vector<std::string> names;
+  std::string same, others, silent;
+  const auto add = [](std::string& list, const std::string& text) {
+    list += (list.empty() ? "" : ", ") + text;
+  };
   for (const AuthorityAnswer& answer : answers) {
-    names.push_back(answer.server);
-    // One that says that it is not authoritative has answered as well as one with other values.
-    const bool silent =
-        !answer.answered && answer.problem.find("authoritative") == std::string::npos;
-    if (silent) continue;
-    ++answered;
-    if (answer.answered && answer.values == values) continue;
-    others += fmt::format("{}{} {}", others.empty() ? "" : ", ", answer.server,
-                          answer.answered ? "says " + to_text(answer.values) : answer.problem);
+    // One that is lame has answered as well as one with other values.
+    if (answer.answered && answer.values == values) {
+      add(same, answer.server);
+    } else if (answer.answered) {
+      add(others, answer.server + " says " + to_text(answer.values));
+    } else {
+      add(answer.lame ? others : silent, answer.server + ": " + answer.problem);
+    }
   }
-  out.serves = others.empty() && answered > 0;
-  out.text =
-      answered == 0 ? "none of the servers that the world is sent to answers: " + to_text(names)
-      : out.serves  ? "the world is sent to " + to_text(names) + ", which say the same"
-                    : "the world is sent to servers that do not serve what the account holds (" +
-                         to_text(values) + "): " + others;
+  Delegation out;
+  out.serves = others.empty() && !same.empty();
+  if (!others.empty()) {
+    out.text = "the world is sent to servers that do not serve what the account holds (" +
+               to_text(values) + "): " + others;
+  } else {
+    out.text = same.empty() ? "none of the servers that the world is sent to answers"
+                            : "the world is sent to " + same + ", which say the same";
+  }
+  if (!silent.empty()) out.text += "; no answer of " + silent;
   return out;
 }
 

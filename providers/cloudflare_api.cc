@@ -9,15 +9,27 @@ namespace {
 
 constexpr std::int64_t kPageSize = 50;  // More than that, lists of zones do not take.
 constexpr int kPagesMost = 10;
+constexpr std::size_t kCodesMost = 16;  // Of one answer.
+constexpr std::size_t kWordsMost = 200;
 
-void add_codes(const Json& told, std::vector<int>& codes, std::string& text) {
+// One error, or a link of the chain behind one.
+void add_code(const ApiCaller& caller, const Json& told, CloudflareFailure& failure,
+              std::string& text) {
+  if (failure.codes.size() >= kCodesMost) return;
   const std::int64_t code = told.int_or("code");
-  codes.push_back(static_cast<int>(std::clamp<std::int64_t>(code, 0, 1'000'000'000)));
-  text += fmt::format("{}{} {}", text.empty() ? "" : ", ", code, told.string_or("message"));
+  failure.codes.push_back(static_cast<int>(std::clamp<std::int64_t>(code, 0, 1'000'000'000)));
+  text += fmt::format("{} {}", code, caller.words(told.string_or("message"), kWordsMost));
+}
+
+void add_codes(const ApiCaller& caller, const Json& told, CloudflareFailure& failure,
+               std::string& text) {
+  if (!text.empty()) text += ", ";
+  add_code(caller, told, failure, text);
   for (const Json& inner : told.array_or_empty("error_chain")) {
-    const std::int64_t chained = inner.int_or("code");
-    codes.push_back(static_cast<int>(std::clamp<std::int64_t>(chained, 0, 1'000'000'000)));
-    text += fmt::format(" ({} {})", chained, inner.string_or("message"));
+    if (failure.codes.size() >= kCodesMost) return;
+    text += " (";
+    add_code(caller, inner, failure, text);
+    text += ')';
   }
 }
 
@@ -52,7 +64,7 @@ CloudflareFailure read_failure(const ApiCaller& caller, const ApiAnswer& answer,
   CloudflareFailure out;
   std::string text;
   for (const Json& told : answer.body.array_or_empty("errors")) {
-    if (out.codes.size() < 16) add_codes(told, out.codes, text);
+    if (out.codes.size() < kCodesMost) add_codes(caller, told, out, text);
   }
   if (answer.well()) {
     // Neither a success nor a refusal that could be told apart: for a write, look what stands

@@ -17,11 +17,23 @@ constexpr std::size_t kServersMost = 16;    // Names in a zone's list that are a
 constexpr std::size_t kCommentLeast = 100;  // What every plan takes; a Free one no more.
 constexpr std::size_t kMarkUsual = 90;      // A mark with its brackets, names of middling length.
 constexpr std::size_t kMarkAround = 8;      // Its brackets and the space before them.
+constexpr std::size_t kTimeMost = 40;       // Of a time that the far side tells.
 constexpr Duration kExpiresSoon = 30 * 24h;
 const std::string kNoSuchId(32, '0');
 
 std::string refused_text(const Error& error) {
   return error.code == ErrorCode::kRefused ? error.message : "";
+}
+
+std::vector<std::string> servers_in(const Json& zone) {
+  std::vector<std::string> out;
+  for (const Json& server : zone.array_or_empty("name_servers")) {
+    if (out.size() == kServersMost) break;
+    if (server.is_string() && DnsName::parse(server.as_string()).ok()) {
+      out.push_back(server.as_string());
+    }
+  }
+  return out;
 }
 
 // The comment that a move would write, at least about, or 0 when it surely fits.
@@ -66,9 +78,7 @@ Result<CloudflareProvider::Zone> CloudflareProvider::look_up(const DnsName& name
     const auto named = DnsName::parse(entry.string_or("name"));
     if (!named.ok() || !(*named == name)) continue;
     Zone zone{entry.string_or("id"), entry.string_or("status"), {}, true};
-    for (const Json& server : entry.array_or_empty("name_servers")) {
-      if (server.is_string()) zone.name_servers.push_back(server.as_string());
-    }
+    zone.name_servers = servers_in(entry);
     if (zone.id.size() != kNoSuchId.size() ||
         zone.id.find_first_not_of("0123456789abcdef") != std::string::npos) {
       return caller_.error(ErrorCode::kUnavailable, "a zone whose id cannot be read");
@@ -104,9 +114,7 @@ Result<CloudflareProvider::Zone> CloudflareProvider::look_at(const DnsName& name
                                                           entry.string_or("name"), name.text()));
   }
   Zone zone{settings_.zone_id, entry.string_or("status"), {}, true};
-  for (const Json& server : entry.array_or_empty("name_servers")) {
-    if (server.is_string()) zone.name_servers.push_back(server.as_string());
-  }
+  zone.name_servers = servers_in(entry);
   return zones_.insert_or_assign(name.canonical_wire(), std::move(zone)).first->second;
 }
 
@@ -134,7 +142,7 @@ Result<std::string> CloudflareProvider::verify_token(CloudflareTurn turn) {
   }
   if (ends.empty()) return std::string("the token is active");
   const std::string soon = format_wall({now + kExpiresSoon.count()}).substr(0, kToSeconds);
-  return fmt::format("the token is active until {}{}", ends,
+  return fmt::format("the token is active until {}{}", caller_.words(ends, kTimeMost),
                      ends.substr(0, kToSeconds) < soon ? ", which is SOON: make a new one" : "");
 }
 
@@ -223,9 +231,7 @@ Result<std::vector<std::string>> CloudflareProvider::authorities(const RecordKey
                              "or grant Zone Read{}",
                              checked->zone.text(), zone.ok() ? "" : "; " + zone.error().message)};
   }
-  std::vector<std::string> names = zone->name_servers;
-  if (names.size() > kServersMost) names.resize(kServersMost);
-  for (const std::string& name : names) {
+  for (const std::string& name : zone->name_servers) {
     const Duration left = std::max(turn.deadline - caller_.now(), Duration(0));
     const auto found = resolve_host(name, left / 2);
     // Named all the same: asking it says that it has no address.

@@ -12,6 +12,7 @@ namespace pointsman {
 namespace {
 
 constexpr std::size_t kMarkMost = 200;
+constexpr std::size_t kValuesShown = 16;
 constexpr std::chrono::seconds kTtlMost = std::chrono::hours(24);
 
 Error invalid(const RecordKey& key, std::string_view why) {
@@ -29,7 +30,11 @@ std::string to_text(const RecordKey& key) {
 }
 
 std::string to_text(const std::vector<std::string>& values) {
-  return values.empty() ? "nothing" : printable(fmt::format("{}", fmt::join(values, ", ")));
+  if (values.empty()) return "nothing";
+  const std::size_t shown = std::min(values.size(), kValuesShown);
+  std::string out = fmt::format("{}", fmt::join(values.begin(), values.begin() + shown, ", "));
+  if (shown < values.size()) out += fmt::format(" and {} more", values.size() - shown);
+  return printable(out);
 }
 
 std::vector<std::string> marks_of(const std::string& mark) {

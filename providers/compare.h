@@ -45,7 +45,7 @@ std::vector<std::string> marks_of(const std::string& mark);
 
 // "api.example.test A", for messages.
 std::string to_text(const RecordKey& key);
-// "192.0.2.1, 192.0.2.2", or "nothing".
+// "192.0.2.1, 192.0.2.2", or "nothing"; of many the first 16, and how many more.
 std::string to_text(const std::vector<std::string>& values);
 
 }  // namespace pointsman

@@ -30,6 +30,7 @@ namespace {
 constexpr int kVersion = 1;
 constexpr std::size_t kOutputMost = 64 << 10;
 constexpr std::size_t kListMost = 64;
+constexpr std::size_t kMessageMost = 1000;
 
 struct ExecSettings {
   std::string provider;
@@ -99,7 +100,7 @@ class ExecProvider : public ReadWriteProvider {
   Result<std::vector<std::string>> show(const RecordSet& live, const Change& change,
                                         Instant deadline) override;
   Error error(ErrorCode code, std::string_view why) const override {
-    return {code, fmt::format("{}: {}", who(), masking_.masked(why))};
+    return {code, fmt::format("{}: {}", who(), masking_.line(why, kMessageMost))};
   }
 
  private:

@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/file.h"
+#include "base/resolve.h"
 #include "base/text.h"
 
 namespace pointsman {
@@ -14,26 +15,61 @@ namespace {
 constexpr std::size_t kResolversMost = 3;
 constexpr std::size_t kServersMost = 16;
 
-Result<std::vector<std::string>> ask(const DnsName& zone, const DnsEndpoint& resolver,
-                                     Instant deadline) {
-  DnsMessage question = dns_query(zone, kDnsNs);
-  question.recursion_desired = true;
-  const auto request = build_message(question);
-  if (!request.ok()) return request.error();
-  const auto bytes = dns_exchange(resolver, *request, DnsTransport::kUdpThenTcp, deadline);
-  if (!bytes.ok()) return bytes.error();
-  const auto message = parse_message(*bytes);
-  if (!message.ok()) return Error{ErrorCode::kUnavailable, message.error().message};
-  if (message->rcode != Rcode::kNoError && message->rcode != Rcode::kNxDomain) {
-    return Error{ErrorCode::kUnavailable, "it answers " + to_string(message->rcode)};
-  }
+constexpr std::size_t kParentsAsked = 3;
+
+std::vector<std::string> servers_in(const std::vector<DnsRecord>& records, const DnsName& zone) {
   std::vector<std::string> out;
-  for (const DnsRecord& r : message->answer) {
+  for (const DnsRecord& r : records) {
     if (r.type != kDnsNs || !(r.name == zone) || out.size() == kServersMost) continue;
     const auto name = DnsName::from_wire(r.rdata);
     if (name.ok()) out.push_back(lowered(name->text()) + ":53");
   }
   std::sort(out.begin(), out.end());
+  return out;
+}
+
+Result<DnsMessage> exchange(DnsMessage question, const DnsEndpoint& server, Instant deadline) {
+  const auto request = build_message(question);
+  if (!request.ok()) return request.error();
+  const auto bytes = dns_exchange(server, *request, DnsTransport::kUdpThenTcp, deadline);
+  if (!bytes.ok()) return bytes.error();
+  auto message = parse_message(*bytes);
+  if (!message.ok()) return Error{ErrorCode::kUnavailable, message.error().message};
+  if (message->rcode != Rcode::kNoError && message->rcode != Rcode::kNxDomain) {
+    return Error{ErrorCode::kUnavailable, "it answers " + to_string(message->rcode)};
+  }
+  return message;
+}
+
+Result<std::vector<std::string>> ask(const DnsName& zone, const DnsEndpoint& resolver,
+                                     Instant deadline) {
+  DnsMessage question = dns_query(zone, kDnsNs);
+  question.recursion_desired = true;
+  const auto message = exchange(std::move(question), resolver, deadline);
+  if (!message.ok()) return message.error();
+  return servers_in(message->answer, zone);
+}
+
+// What one server of the parent says: a referral, or the zone's own set where it serves both.
+std::map<std::string, std::string> ask_parent(const DnsName& zone, const std::string& server,
+                                              Instant deadline) {
+  const auto host = parse_host_port(server, 53);
+  if (!host.ok()) return {};
+  const auto addresses = resolve_host(host->host, deadline - system_clock().now());
+  if (!addresses.ok() || addresses->empty()) return {};
+  const auto message =
+      exchange(dns_query(zone, kDnsNs), {addresses->front(), host->port}, deadline);
+  if (!message.ok()) return {};
+  auto names = servers_in(message->authority, zone);
+  if (names.empty()) names = servers_in(message->answer, zone);
+  std::map<std::string, std::string> out;
+  for (const std::string& name : names) out[name] = name;
+  for (const DnsRecord& r : message->additional) {
+    const auto found = out.find(lowered(r.name.text()) + ":53");
+    if (r.type != kDnsA || found == out.end()) continue;
+    const auto address = rdata_to_text(r.type, r.rdata);
+    if (address.ok()) found->second = *address + ":53";
+  }
   return out;
 }
 
@@ -72,9 +108,33 @@ Result<std::vector<std::string>> name_servers_of(const DnsName& zone,
   return last;
 }
 
-Result<std::vector<std::string>> name_servers_of(const DnsName& zone, Duration within) {
+std::vector<DnsEndpoint> host_resolvers() {
   const auto conf = read_file("/etc/resolv.conf");
-  return name_servers_of(zone, resolvers_in(conf.ok() ? *conf : ""), within);
+  return resolvers_in(conf.ok() ? *conf : "");
+}
+
+Result<std::vector<std::string>> name_servers_of(const DnsName& zone, Duration within) {
+  return name_servers_of(zone, host_resolvers(), within);
+}
+
+std::map<std::string, std::string> delegated_by_parent(const DnsName& zone,
+                                                       const std::vector<DnsEndpoint>& resolvers,
+                                                       Duration within) {
+  const Instant deadline = system_clock().now() + within;
+  DnsName parent = zone;
+  while (parent.label_count() > 0 && system_clock().now() < deadline) {
+    parent = parent.parent();
+    const auto servers = name_servers_of(parent, resolvers, (deadline - system_clock().now()) / 2);
+    if (!servers.ok() && servers.error().code == ErrorCode::kNotFound) continue;  // No zone there.
+    if (!servers.ok()) return {};
+    for (std::size_t k = 0; k < std::min(servers->size(), kParentsAsked); ++k) {
+      const Instant now = system_clock().now();
+      auto found = ask_parent(zone, (*servers)[k], now + (deadline - now) / 2);
+      if (!found.empty()) return found;
+    }
+    return {};
+  }
+  return {};
 }
 
 }  // namespace pointsman

@@ -116,6 +116,7 @@ class Provider {
 struct AuthorityAnswer {
   std::string server;
   bool answered = false;
+  bool lame = false;                // It said that it does not serve the zone; not answered.
   std::vector<std::string> values;  // Sorted.
   std::chrono::seconds ttl{0};
   std::string problem;  // Why not, when it has not answered.
@@ -125,12 +126,13 @@ struct AuthorityAnswer {
 // Asks `server` directly, without recursion, UDP then TCP when truncated.
 AuthorityAnswer ask_authority(const std::string& server, const RecordKey& key, Duration within);
 
-// What the world, by this host's resolvers, is sent to for the zone of `key`: the answers of those
-// name servers, at most 16. kNotFound: the resolvers know none, as for an internal zone.
+// What the world is sent to for the zone of `key`: the answers of those name servers, at most 16,
+// that the zone names by this host's resolvers, and that its parent names by its own servers.
+// kNotFound: the resolvers know none, as for an internal zone.
 Result<std::vector<AuthorityAnswer>> ask_delegated(const RecordKey& key, Duration within);
 
 // One sentence on them, when the account holds `values` (sorted). `serves`: every one of them that
-// answers says the same, so that a change at the account reaches everybody.
+// answers says the same and none is lame, so that a change at the account reaches everybody.
 struct Delegation {
   bool serves = false;
   std::string text;

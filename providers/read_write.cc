@@ -16,6 +16,7 @@ namespace {
 constexpr Duration kSettleMost = 2s;
 constexpr Duration kConfirmFirstPause = 20ms;
 constexpr Duration kConfirmPauseMost = 1s;
+constexpr std::size_t kValuesMost = 500;  // Of one set: no zone answers with more.
 
 std::string live_text(const RecordSet& live) {
   return fmt::format("{} with TTL {} s, {}", to_text(live.values), live.ttl.count(),
@@ -38,6 +39,10 @@ Result<RecordSet> ReadWriteProvider::fetch_sound(const RecordKey& key, Instant d
   if (!checked.ok()) return checked.error();
   auto live = fetch(lower_key(*checked), deadline);
   if (!live.ok()) return live.error();
+  if (live->values.size() > kValuesMost) {
+    return error(ErrorCode::kConflict, fmt::format("{} holds {} values, allowed: {}", to_text(key),
+                                                   live->values.size(), kValuesMost));
+  }
   const auto canonical = make_canonical(*checked, live->values);
   if (!canonical.ok()) return error(ErrorCode::kConflict, canonical.error().message);
   live->key = key;
@@ -59,6 +64,7 @@ Result<ReadWriteProvider::Begun> ReadWriteProvider::begin(const Change& asked, I
   auto change = check_change(asked);
   if (!change.ok()) return change.error();
   change->key = lower_key(check_key(asked.key).value());
+  change->ttl = std::max(change->ttl, limits().ttl_min);
   auto live = fetch_sound(change->key, deadline);
   if (!live.ok()) return live.error();
   change = adapt(*live, std::move(*change), deadline);

@@ -20,8 +20,9 @@ class ReadWriteProvider : public Provider {
   // names are in lower case.
   virtual Result<RecordSet> fetch(const RecordKey& key, Instant deadline) = 0;
 
-  // `change` as the account can take it: a TTL below its floor is raised, and nothing else. Asked
-  // after each fetch() of replace() and render(), with what it found.
+  // `change` as the account can take it: a TTL that is below its floor, though not below that of
+  // limits(), is raised, and nothing else. Asked after each fetch() of replace() and render(), with
+  // what it found.
   virtual Result<Change> adapt(const RecordSet& live, Change change, Instant deadline);
 
   // Makes `live`, which was just fetched, what `change` says, once: nothing is tried again in here.

@@ -15,6 +15,7 @@ namespace {
 
 constexpr std::size_t kSecretLeast = 16;
 constexpr Duration kLookUpAgain = 500ms;
+constexpr std::size_t kMessageMost = 1000;
 constexpr Duration kConfirmWithin = 1s;
 constexpr Duration kConfirmFirstPause = 10ms;
 // Kept back from the deadline of an UPDATE, to read what it did when no answer comes.
@@ -23,6 +24,15 @@ constexpr Duration kSettleMost = 1s;
 std::string live_text(const RecordSet& live) {
   return fmt::format("{} with TTL {} s, {}", to_text(live.values), live.ttl.count(),
                      live.mark.empty() ? "no mark" : "mark \"" + printable(live.mark) + '"');
+}
+
+// A TXT of somebody's may hold 64 KiB, and what repeats it is kept in a journal.
+Error shortened(Error error) {
+  if (error.message.size() > kMessageMost) {
+    error.message.resize(kMessageMost);
+    error.message += "...";
+  }
+  return error;
 }
 
 std::string text_or(Result<std::string> text, std::string otherwise) {
@@ -116,7 +126,7 @@ Result<void> Rfc2136Provider::replace(const Change& asked, Duration within) {
   const auto live = read_live(*session, change->key);
   if (!live.ok()) return live.error();
   const auto todo = compare(live->set, *change);
-  if (!todo.ok()) return todo.error();
+  if (!todo.ok()) return shortened(todo.error());
   if (*todo == Todo::kNothing) return {};
   const auto update = make_update(check_key(change->key).value(), *change, *live);
   if (!update.ok()) return update.error();
@@ -148,14 +158,14 @@ Result<void> Rfc2136Provider::confirm(Rfc2136Session& session, const Change& cha
                    "the change was accepted but not read back: " + live.error().message};
     }
     const auto todo = compare(live->set, change);
-    if (!todo.ok()) return todo.error();
+    if (!todo.ok()) return shortened(todo.error());
     if (*todo == Todo::kNothing) return {};
     if (system_clock().now() + pause >= until) {
-      return session.error(
+      return shortened(session.error(
           ErrorCode::kConflict,
           fmt::format("NOERROR, yet {} is still {}: other data at the name, or another view or "
                       "server answers queries",
-                      to_text(change.key), live_text(live->set)));
+                      to_text(change.key), live_text(live->set))));
     }
     std::this_thread::sleep_for(pause + pause * static_cast<int>(random_u64() % 100) / 200);
   }
@@ -169,10 +179,10 @@ Result<void> Rfc2136Provider::settle(Rfc2136Session& session, const Change& chan
                                                   lost.message, live.error().message)};
   }
   const auto todo = compare(live->set, change);
-  if (!todo.ok()) return todo.error();
+  if (!todo.ok()) return shortened(todo.error());
   if (*todo == Todo::kNothing) return {};
-  return Error{ErrorCode::kTimeout, fmt::format("not done so far: {}; {} is {}", lost.message,
-                                                to_text(change.key), live_text(live->set))};
+  return shortened({ErrorCode::kTimeout, fmt::format("not done so far: {}; {} is {}", lost.message,
+                                                     to_text(change.key), live_text(live->set))});
 }
 
 Result<void> Rfc2136Provider::explain_conflict(Rfc2136Session& session, const Change& change,
@@ -180,14 +190,14 @@ Result<void> Rfc2136Provider::explain_conflict(Rfc2136Session& session, const Ch
   const auto live = read_live(session, change.key);
   if (!live.ok()) return live.error();
   const auto todo = compare(live->set, change);
-  if (!todo.ok()) return todo.error();
+  if (!todo.ok()) return shortened(todo.error());
   // A copy of this very change came first: an earlier attempt, or another monitor.
   if (*todo == Todo::kNothing) return {};
-  return session.error(
+  return shortened(session.error(
       ErrorCode::kConflict,
       fmt::format("{}: {} changed while we wrote, or the server's answers come from a wildcard, "
                   "another view or other data at the name; it is now {}",
-                  to_string(rcode), to_text(change.key), live_text(live->set)));
+                  to_string(rcode), to_text(change.key), live_text(live->set))));
 }
 
 Result<std::vector<std::string>> Rfc2136Provider::render(const Change& asked, Duration within) {
@@ -198,7 +208,7 @@ Result<std::vector<std::string>> Rfc2136Provider::render(const Change& asked, Du
   const auto live = read_live(*session, change->key);
   if (!live.ok()) return live.error();
   const auto todo = compare(live->set, *change);
-  if (!todo.ok()) return todo.error();
+  if (!todo.ok()) return shortened(todo.error());
   if (*todo == Todo::kNothing) return std::vector<std::string>{};
   const auto update = make_update(check_key(change->key).value(), *change, *live);
   if (!update.ok()) return update.error();

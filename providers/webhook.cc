@@ -23,6 +23,7 @@ namespace pointsman {
 namespace {
 
 constexpr const char* kMediaType = "application/external.dns.webhook+json;version=1";
+constexpr std::chrono::seconds kTtlMost = std::chrono::hours(24);
 constexpr std::size_t kListMost = 32 << 20;  // What external-dns lets a provider answer.
 
 struct WebhookSettings {
@@ -292,6 +293,9 @@ Result<void> WebhookProvider::take_adjusted(const Json& adjusted, const Change& 
     }
     if (kept->int_or("recordTTL") > 0 && kept->int_or("recordTTL") < change.ttl.count()) {
       return error(ErrorCode::kRefused, "it would lower the TTL of " + what);
+    }
+    if (kept->int_or("recordTTL") > kTtlMost.count()) {
+      return error(ErrorCode::kRefused, "it would raise the TTL above a day of " + what);
     }
     *mine = *kept;
   }

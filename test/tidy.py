@@ -383,6 +383,25 @@ def check_events(files, manual=None):
         yield ("docs/log-events.md", 1, f"event {name} is logged nowhere")
 
 
+def check_faults(manual=None, tests=None):
+    """Every test that the table of faults names is there."""
+    if manual is None:
+        with open(os.path.join(ROOT, "docs/testing.md"), encoding="utf-8") as file:
+            manual = file.read()
+    if tests is None:
+        tests = []
+        for path in walk():
+            if path.startswith("test/") and path.endswith((".cc", ".py", ".cmake", ".txt")):
+                with open(os.path.join(ROOT, path), encoding="utf-8") as file:
+                    tests.append(path + file.read())
+    everything = "\n".join(tests)
+    for number, line in enumerate(manual.split("\n"), 1):
+        if re.match(r"\| \d+ \|", line):
+            for name in re.findall("`([^`]+)`", line):
+                if name not in everything:
+                    yield ("docs/testing.md", number, f"there is no test `{name}`")
+
+
 def check_text(path, text, lines):
     marks = "TO" + "DO|FIX" + "ME|X" + "XX"
     for number, line in enumerate(lines, 1):
@@ -427,7 +446,7 @@ def main(arguments):
         print(__doc__, file=sys.stderr)
         return 2
     problems = [problem for path in files for problem in check(path)]
-    problems += [*check_types(files), *check_events(files)]
+    problems += [*check_types(files), *check_events(files), *check_faults()]
     for path, number, what in problems:
         print(f"{path}:{number}: {what}")
     print(f"tidy: {len(problems)} violations in {len(files)} files", file=sys.stderr)

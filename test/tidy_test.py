@@ -60,6 +60,11 @@ class Tidy(unittest.TestCase):
         self.assertEqual(found(tidy.check_events([], "| `gone`, `older` | error | x |\n")),
                          ["event gone is logged nowhere", "event older is logged nowhere"])
 
+    def test_tests_that_the_manual_names(self):
+        table = "| # | fault |\n| 41 | `a test`; `no test` |\nand `else`\n"
+        self.assertEqual(found(tidy.check_faults(table, ['TEST_CASE("a test of x")'])),
+                         ["there is no test `no test`"])
+
     def test_layers(self):
         def include(path, header, quoted=True):
             return found(tidy.check_include(path, 1, header, quoted))

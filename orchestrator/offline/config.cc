@@ -19,6 +19,19 @@ void expect_plain_name(ConfigTable& table, std::string_view key, const std::stri
   table.complain(key, "1 to 63 letters, digits, \"-\", \"_\", \".\", the first a letter or digit");
 }
 
+bool expect_own_section(ConfigTable& table, std::string_view key, const std::string& name,
+                        const MonitorReading& reading) {
+  const auto& providers = reading.config.providers;
+  const bool of_provider = std::any_of(providers.begin(), providers.end(),
+                                       [&](const ProviderSettings& p) { return p.name == name; });
+  const bool reserved = name == "web" || name == "cluster" || name == "heartbeat";
+  if (!of_provider && !reserved) return true;
+  table.complain(key, "a name that is neither web, cluster nor heartbeat, nor of a provider",
+                 fmt::format("\"{}\" has its section of the credentials file for {}", name,
+                             of_provider ? "a provider" : "itself"));
+  return false;
+}
+
 std::string pem_file(ConfigTable& table, std::string_view key, const MonitorReading& reading,
                      bool is_secret) {
   const std::string name = table.text(key);
@@ -126,6 +139,7 @@ void read_provider(ConfigTable table, const std::string& name, MonitorReading& r
   provider.name = name;
   if (!is_plain_name(name))
     table.complain("", "a provider's name of letters, digits, \"-\", \"_\"");
+  const bool own_section = expect_own_section(table, "", name, reading);
   const std::vector<std::string> types = provider_types();
   provider.type = table.one_of("type", types, "");
   if (!table.has("type")) {
@@ -139,6 +153,8 @@ void read_provider(ConfigTable table, const std::string& name, MonitorReading& r
   if (!authorities.empty()) {
     provider.options["authorities"] = fmt::format("{}", fmt::join(authorities, ", "));
   }
+  // Without credentials nothing more could be said of it.
+  if (!own_section) provider.type.clear();
   reading.config.providers.push_back(std::move(provider));
 }
 

@@ -38,12 +38,12 @@ void read_tokens(ConfigTable web, WebSettings& settings) {
 
 void fill_from(ConfigTable root, MonitorReading& reading) {
   std::set<std::string> known{"web", "cluster", "heartbeat"};
-  known.insert(reading.notice_names.begin(), reading.notice_names.end());
   for (ProviderSettings& provider : reading.config.providers) {
-    known.insert(provider.name);
+    if (!known.insert(provider.name).second) continue;  // Refused: it is not the provider's own.
     ConfigTable section = root.table(provider.name);
     if (section.present()) provider.credentials = section.all_texts();
   }
+  known.insert(reading.notice_names.begin(), reading.notice_names.end());
   for (ServiceSettings& service : reading.config.services) {
     if (!service.keepalived || service.keepalived->credentials.empty()) continue;
     known.insert(service.keepalived->credentials);

@@ -177,6 +177,7 @@ std::optional<KeepalivedSettings> read_keepalived(ConfigTable table, const Servi
   k.credentials = table.text("credentials");
   if (!k.credentials.empty()) {
     expect_plain_name(table, "credentials", k.credentials);
+    expect_own_section(table, "credentials", k.credentials, reading);
     reading.warn(table, "credentials",
                  "auth_pass of VRRP travels in the clear, eight characters at most: it keeps "
                  "mistakes out, not people");

@@ -42,6 +42,7 @@ void read_notice(ConfigTable table, MonitorReading& reading) {
   if (std::find(names.begin(), names.end(), name) != names.end()) {
     table.complain("name", "a name of its own", "is the name of another [[notify]] too");
   }
+  expect_own_section(table, "name", name, reading);
   names.push_back(name);
   const std::string server = table.text("server");
   if (type == "email" && !host_port_from(server)) {

@@ -7,6 +7,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "orchestrator/offline/preflight.h"
+#include "providers/compare.h"
 
 namespace pointsman {
 namespace {
@@ -97,6 +98,13 @@ PreflightItem judge_record(const ServiceSettings& service, const RecordSettings&
   if (site == nullptr) {
     item.text = fmt::format("names {}, the value of no site: the gate `record` would stay shut",
                             listed(values));
+    return item;
+  }
+  const std::string ours = fmt::format("pointsman service={} ", service.name);
+  for (const std::string& mark : marks_of(live.mark)) {
+    if (mark.empty() || mark.starts_with(ours)) continue;
+    item.text = fmt::format("carries the mark of another, \"{}\": no move would overwrite it",
+                            printable(mark));
     return item;
   }
   item.ok = true;

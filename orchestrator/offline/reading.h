@@ -60,6 +60,10 @@ void read_drill(ConfigTable table, MonitorReading& reading);
 void read_credentials(ConfigTable& monitor, MonitorReading& reading,
                       std::vector<ConfigError>& errors);
 
+// A complaint when a section [name] of the credentials file would belong to something else too: the
+// page, the cluster, the heartbeat, a provider.
+bool expect_own_section(ConfigTable& table, std::string_view key, const std::string& name,
+                        const MonitorReading& reading);
 // A name of ours, or a complaint.
 void expect_plain_name(ConfigTable& table, std::string_view key, const std::string& name);
 // The PEM file that `key` names, relative to the configuration; "" when the key is absent.

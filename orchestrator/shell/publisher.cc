@@ -278,7 +278,18 @@ AuthoritiesAnswered Publisher::judge(AuthoritiesAnswered answered,
 
 Result<std::string> Publisher::preflight(Duration within) {
   auto result = provider_.preflight(key_, within);
-  if (result.ok()) seek_authorities();
+  if (!result.ok()) return result;
+  seek_authorities();
+  const auto live = provider_.read(key_, within);
+  if (!live.ok()) return result;
+  note_values(live->values);
+  for (const std::string& each : marks_of(live->mark)) {
+    const auto mark = parse_mark(each);
+    if (each.empty() || (mark && mark->service == service_)) continue;
+    return Error{ErrorCode::kInvalid,
+                 fmt::format("{} carries the mark of another, \"{}\": no move would overwrite it",
+                             to_text(key_), printable(each))};
+  }
   return result;
 }
 

@@ -44,17 +44,18 @@ void succeed_twice(ProviderBench& bench, const Change& change) {
   if (bench.has_ttl()) CHECK_EQ(live.ttl, change.ttl);
   // A mark that finds no room is not written by half, and an older one does not stay in its place.
   CHECK_EQ(live.mark, bench.keeps(change.mark) ? change.mark : "");
-  const long before = bench.changes();
+  const long before = bench.changes(), written = bench.writes();
   const auto again = bench.provider().replace(change, kWithin);
   if (!again.ok()) FAIL_CHECK(again.error().message);
   CHECK_EQ(bench.changes(), before);
+  CHECK_EQ(bench.writes(), written);
   const auto rendered = bench.provider().render(change, kWithin);
   REQUIRE(rendered.ok());
   CHECK(rendered->empty());
 }
 
 void fail_twice(ProviderBench& bench, const Change& change, ErrorCode code) {
-  const long before = bench.changes();
+  const long before = bench.changes(), written = bench.writes();
   for (int run = 0; run < 2; ++run) {
     const auto result = bench.provider().replace(change, kWithin);
     REQUIRE_FALSE(result.ok());
@@ -65,6 +66,7 @@ void fail_twice(ProviderBench& bench, const Change& change, ErrorCode code) {
     CHECK_EQ(rendered.error().code, code);
   }
   CHECK_EQ(bench.changes(), before);
+  CHECK_EQ(bench.writes(), written);
 }
 
 void case_absent_set(ProviderBench& bench) {
@@ -88,14 +90,16 @@ void case_move(ProviderBench& bench, const std::string& type, const std::string&
   const RecordKey key = bench.fresh_key(type);
   bench.put({key, Values{from}, kTtl, kOld});
   const Change change = change_of(key, Values{to}, Values{from});
-  const long before = bench.changes();
+  const long before = bench.changes(), written = bench.writes();
   const auto rendered = bench.provider().render(change, kWithin);
   REQUIRE(rendered.ok());
   CHECK_FALSE(rendered->empty());
   CHECK_EQ(bench.changes(), before);
+  CHECK_EQ(bench.writes(), written);
   CHECK_EQ(bench.get(key).values, std::vector<std::string>{from});
   succeed_twice(bench, change);
   CHECK_GT(bench.changes(), before);
+  CHECK_GT(bench.writes(), written);
   const auto read = bench.provider().read(key, kWithin);
   REQUIRE(read.ok());
   CHECK_EQ(read->values, std::vector<std::string>{to});
@@ -148,6 +152,47 @@ void case_lost_mark(ProviderBench& bench) {
   Change change = change_of(key, in(bench, {"198.51.100.20"}), in(bench, {"192.0.2.10"}));
   change.expected_marks = {kOld};
   fail_twice(bench, change, ErrorCode::kConflict);
+}
+
+// Row 46: an older write of ours took effect after a newer one. With its mark declared it is put
+// right; with the value of a person under the very same mark it is not.
+void case_late_older_write(ProviderBench& bench) {
+  const RecordKey key = fresh(bench);
+  const Values ours = in(bench, {"192.0.2.10"}), late = in(bench, {"198.51.100.20"});
+  bench.put({key, ours, kTtl, kNew});
+  succeed_twice(bench, change_of(key, ours, late));
+  bench.put({key, late, kTtl, kOld});
+  succeed_twice(bench, change_of(key, ours, late));
+  bench.put({key, in(bench, {"203.0.113.99"}), kTtl, kOld});
+  fail_twice(bench, change_of(key, ours, late), ErrorCode::kConflict);
+}
+
+// Row 48: the record is gone, and its mark with it.
+void case_deleted(ProviderBench& bench) {
+  if (!has(bench.keeps(kOld), "a record that somebody deleted")) return;
+  const RecordKey key = fresh(bench);
+  bench.put({key, in(bench, {"192.0.2.10"}), kTtl, kOld});
+  bench.put({key, {}, kTtl, ""});
+  Change change = change_of(key, in(bench, {"198.51.100.20"}), in(bench, {"192.0.2.10"}));
+  change.expected_marks = {kOld};
+  fail_twice(bench, change, ErrorCode::kConflict);
+  CHECK(bench.get(key).values.empty());
+}
+
+// Row 49.
+void case_cname_in_the_way(ProviderBench& bench) {
+  if (!has(bench.knows_cname(), "a CNAME that stands alone")) return;
+  RecordKey key = bench.fresh_key("CNAME");
+  bench.put({key, {"elsewhere.example.net"}, kTtl, ""});
+  key.type = "A";
+  fail_twice(bench, change_of(key, {"198.51.100.20"}, {"192.0.2.10"}), ErrorCode::kConflict);
+  for (const auto& failed : {bench.provider().read(key, kWithin).error(),
+                             bench.provider().preflight(key, kWithin).error()}) {
+    CHECK_EQ(failed.code, ErrorCode::kConflict);
+    CHECK_MESSAGE(failed.message.find("CNAME") != std::string::npos, failed.message);
+  }
+  key.type = "CNAME";
+  CHECK_EQ(bench.get(key).values, Values{"elsewhere.example.net"});
 }
 
 void case_neighbours_untouched(ProviderBench& bench) {
@@ -239,6 +284,9 @@ void run_provider_suite(ProviderBench& bench) {
   case_foreign_value(bench);
   case_foreign_mark(bench);
   case_lost_mark(bench);
+  case_late_older_write(bench);
+  case_deleted(bench);
+  case_cname_in_the_way(bench);
   case_neighbours_untouched(bench);
   case_other_type_untouched(bench);
   case_case_of_names(bench);

@@ -20,6 +20,9 @@ class ProviderBench {
   virtual RecordSet get(const RecordKey& key) = 0;
   // A number that grows with every change of the account (a zone's serial).
   virtual long changes() = 0;
+  // A number that grows with every request to write that the far side has heard, whatever it made
+  // of it: a zone's serial does not tell of an UPDATE that changed nothing.
+  virtual long writes() = 0;
 
   // What is different where no zone is changed. A case without a subject there says so.
 
@@ -32,6 +35,8 @@ class ProviderBench {
   virtual bool keeps(const std::string& /*mark*/) { return true; }
   virtual bool has_ttl() { return true; }
   virtual bool folds_case() { return true; }  // Of names.
+  // Whether the account itself knows that a CNAME stands alone at its name.
+  virtual bool knows_cname() { return true; }
 };
 
 // Runs every case as doctest subcases' assertions; call within a TEST_CASE.

@@ -51,8 +51,8 @@ assert.equal((await list(client, 'www.example.test'))[0].TTL, 600);
 // Awkward characters, signed one way and sent another.
 assert.equal((await list(client, '*.a_b.example.test')).length, 1);
 await client.updateDomainRecordRemark(new Dns.UpdateDomainRecordRemarkRequest(
-    {recordId: record.recordId, remark: '主站,pm._pim-api_e2'}));
-assert.equal((await list(client, 'www.example.test'))[0].remark, '主站,pm._pim-api_e2');
+    {recordId: record.recordId, remark: '主站,pm._pim-api_e2.'}));
+assert.equal((await list(client, 'www.example.test'))[0].remark, '主站,pm._pim-api_e2.');
 const {body: added} = await client.addDomainRecord(new Dns.AddDomainRecordRequest(
     {domainName: 'example.test', RR: 'txt', type: 'TXT', TTL: 600, line: 'default',
      value: "v=1; k=a+b/c==~!'()*& %25\t中文😀"}));

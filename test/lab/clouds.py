@@ -45,6 +45,7 @@ class Cloud:
         self.folder = self.place.folder / kind
         self.state = self.folder / "state.json"
         self.front = None
+        self.cloud = None
 
     def start(self):
         self.folder.mkdir(exist_ok=True)

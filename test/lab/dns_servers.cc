@@ -114,6 +114,14 @@ void DnsServer::write_bind_files() const {
 }
 
 void DnsServer::write_knot_files() const {
+  // As the manual has it: one rule must allow all of an UPDATE.
+  const auto tight = [](const char* id, const char* key, const char* types) {
+    return fmt::format(
+        "  - id: {}\n    key: {}\n    action: update\n    update-type: [{}]\n"
+        "    update-owner: name\n    update-owner-match: equal\n"
+        "    update-owner-name: [api.tight.test., _pointsman.api.tight.test.]\n",
+        id, key, types);
+  };
   std::string conf = fmt::format(
       "server:\n    listen: 127.0.0.1@{1}\n    rundir: \"{0}\"\n"
       "database:\n    storage: \"{0}\"\nlog:\n  - target: stderr\n    any: warning\nkey:\n",
@@ -127,8 +135,10 @@ void DnsServer::write_knot_files() const {
       "    update-type: [A, AAAA, CNAME, TXT]\n"
       "  - id: admin\n    key: admin-key\n    action: [update]\n"
       "  - id: idle\n    key: idle-key\n    action: [update]\n    update-type: [AAAA]\n"
-      "zone:\n  - domain: example.test\n    storage: \"{}\"\n    acl: [ours, admin, idle]\n",
-      folder_);
+      "{1}{2}zone:\n  - domain: example.test\n    storage: \"{0}\"\n    acl: [ours, admin, "
+      "idle]\n"
+      "  - domain: tight.test\n    storage: \"{0}\"\n    acl: [tight, half]\n",
+      folder_, tight("tight", "pm-key", "A, AAAA, TXT"), tight("half", "pm-512", "A"));
   write(folder_ + "/knot.conf", conf);
 }
 

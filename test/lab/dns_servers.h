@@ -12,7 +12,7 @@
 // A real name server of our own for one test: private folder, free port on loopback, ended with the
 // object. It serves as primary, with updates:
 //   example.test   any name: pm-key and pm-512 may change A, AAAA, CNAME and TXT; admin-key all
-//   tight.test     only api.tight.test A and its mark (BIND only)
+//   tight.test     only api.tight.test A and its mark, as the manual grants it (BIND and Knot)
 //   closed.test    no updates at all (BIND and PowerDNS)
 
 namespace pointsman {

@@ -20,3 +20,7 @@ endforeach()
 add_test(NAME lab-canary COMMAND ${PM_PYTHON} ${CMAKE_CURRENT_LIST_DIR}/canary_test.py
                                  --bin ${CMAKE_RUNTIME_OUTPUT_DIRECTORY})
 set_tests_properties(lab-canary PROPERTIES LABELS lab TIMEOUT 360)
+
+add_test(NAME lab-delegation COMMAND ${PM_PYTHON} ${CMAKE_CURRENT_LIST_DIR}/delegation_test.py
+                                     --bin ${CMAKE_RUNTIME_OUTPUT_DIRECTORY})
+set_tests_properties(lab-delegation PROPERTIES LABELS lab TIMEOUT 240)

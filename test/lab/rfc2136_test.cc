@@ -16,6 +16,7 @@
 #include "base/dns_wire.h"
 #include "providers/rfc2136_update.h"
 #include "test/conformance/provider_suite.h"
+#include "test/lab/dns_relay.h"
 #include "test/lab/rfc2136_lab.h"
 
 #include <doctest/doctest.h>
@@ -32,7 +33,7 @@ const std::string kMark = "im-api 41 hz";
 class ServerBench : public ProviderBench {
  public:
   ServerBench(ServerKind kind, const std::string& key)
-      : server_(kind), provider_(provider_at(server_.endpoint(), key)) {}
+      : server_(kind), provider_(provider_at(relay_.endpoint(), key)) {}
 
   DnsServer& server() { return server_; }
   Provider& provider() override { return *provider_; }
@@ -67,9 +68,11 @@ class ServerBench : public ProviderBench {
     return out;
   }
   long changes() override { return server_.serial(); }
+  long writes() override { return relay_.updates(); }
 
  private:
   DnsServer server_;
+  DnsRelay relay_{server_.endpoint()};
   std::unique_ptr<Provider> provider_;
   int names_ = 0;
 };
@@ -189,6 +192,36 @@ TEST_CASE("a stopped server: unknown outcome, no late change, and the next call 
   CHECK(provider->replace(move_to("192.0.2.10", "im-api 3 hz"), kWithin).ok());
 }
 
+TEST_CASE("row 42: an UPDATE that was not sent, and one whose answer was lost") {
+  DnsServer server(each_kind());
+  DnsRelay relay(server.endpoint());
+  auto provider = provider_at(relay.endpoint());
+  const long before = server.serial();
+  const Change there = move_to("198.51.100.20", "im-api 2 sh");
+  relay.befall(DnsRelay::Fault::kNotSent);
+  expect_error(provider->replace(there, kWithin), ErrorCode::kTimeout, "not done so far");
+  CHECK_EQ(relay.updates(), 1);  // Not sent again blindly.
+  CHECK_EQ(server.serial(), before);
+  REQUIRE(provider->replace(there, kWithin).ok());
+  CHECK_EQ(relay.updates(), 2);
+
+  relay.befall(DnsRelay::Fault::kAnswered);
+  const auto done = provider->replace(move_to("192.0.2.10", "im-api 3 hz"), kWithin);
+  if (!done.ok()) FAIL_CHECK(done.error().message);
+  CHECK_EQ(relay.updates(), 3);
+  CHECK_EQ(server.serial(), before + 2);
+}
+
+TEST_CASE("row 45: NOERROR at one server, and another that answers queries") {
+  const ServerKind kind = each_kind();
+  DnsServer primary(kind), other(kind);
+  DnsRelay relay(other.endpoint(), primary.endpoint());
+  const auto done =
+      provider_at(relay.endpoint())->replace(move_to("198.51.100.20", "im-api 2 sh"), kWithin);
+  expect_error(done, ErrorCode::kConflict, "NOERROR, yet api.example.test A is still 192.0.2.10");
+  CHECK_EQ(relay.updates(), 1);
+}
+
 namespace {
 
 // The bytes of an UPDATE from 192.0.2.10 to 198.51.100.20 that never reached a server. Valid for
@@ -292,7 +325,7 @@ TEST_CASE("an answer too large for UDP comes over TCP") {
   for (int i = 1; i <= 60; ++i) large.values.push_back(fmt::format("192.0.2.{}", i));
   std::sort(large.values.begin(), large.values.end());
   bench.put(large);
-  const auto read = bench.provider().read(large.key, kWithin);
+  const auto read = provider_at(bench.server().endpoint())->read(large.key, kWithin);
   REQUIRE(read.ok());
   CHECK_EQ(read->values, large.values);
   CHECK_EQ(ask_authority(bench.server().endpoint().text(), large.key, 2s).values, large.values);

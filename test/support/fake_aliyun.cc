@@ -161,6 +161,12 @@ int FakeAliyun::count(const std::string& action) const {
       calls_.begin(), calls_.end(), [&](const FakeCall& call) { return call.action == action; }));
 }
 
+long FakeAliyun::writes() const {
+  const std::lock_guard lock(mutex_);
+  return std::count_if(calls_.begin(), calls_.end(),
+                       [](const FakeCall& call) { return !call.action.starts_with("Describe"); });
+}
+
 FakeReply FakeAliyun::error(int status, const std::string& code, const std::string& message) {
   return {status, Json::object({{"RequestId", "0B7AD377-7E86-44A8-B9A8-53E8666E72FE"},
                                 {"HostId", "127.0.0.1"},

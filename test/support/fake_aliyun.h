@@ -100,8 +100,9 @@ class FakeAliyun {
   std::vector<FakeCall> calls() const;  // Those whose signature was good.
   std::vector<std::string> refusals() const;
   void forget_calls();
-  // How many calls of `action` came.
+  // How many calls of `action` came; how many of any that writes, whatever became of them.
   int count(const std::string& action) const;
+  long writes() const;
 
   static FakeReply error(int status, const std::string& code, const std::string& message);
 

@@ -52,6 +52,13 @@ TEST_CASE("a record is judged by whose value it holds") {
   CHECK(has(foreign, "203.0.113.5"));
   CHECK_FALSE(judge_record(service(), record(), live({"192.0.2.10", "198.51.100.20"}), {}).ok);
   CHECK(has(judge_record(service(), record(), live({}), {}), "does not exist"));
+  RecordSet marked = live({"192.0.2.10"});
+  marked.mark = "pointsman service=" + service().name + " epoch=1 reign=0000000000000001 site=hz";
+  CHECK(judge_record(service(), record(), marked, {}).ok);
+  marked.mark += "\nconfig";
+  const auto other = judge_record(service(), record(), marked, {});
+  CHECK_FALSE(other.ok);
+  CHECK(has(other, "carries the mark of another, \"config\""));
 }
 
 TEST_CASE("a higher floor of the TTL is told with the true seconds") {
@@ -65,7 +72,11 @@ TEST_CASE("a higher floor of the TTL is told with the true seconds") {
 }
 
 TEST_CASE("every authoritative server must agree") {
-  AuthorityAnswer one{"192.0.2.53:53", true, {"192.0.2.10"}, std::chrono::seconds(60), "", 3ms};
+  AuthorityAnswer one;
+  one.server = "192.0.2.53:53";
+  one.answered = true;
+  one.values = {"192.0.2.10"};
+  one.took = 3ms;
   AuthorityAnswer other = one;
   other.server = "192.0.2.54:53";
   CHECK(judge_authorities(live({"192.0.2.10"}), {one, other}).ok);
@@ -83,8 +94,10 @@ TEST_CASE("every authoritative server must agree") {
 
 TEST_CASE("the servers that the world is sent to must serve what the account holds") {
   const RecordKey key{"example.test", "api.example.test", "A"};
-  AuthorityAnswer one{"ns1.example.net:53",     true, {"192.0.2.10"},
-                      std::chrono::seconds(60), "",   3ms};
+  AuthorityAnswer one;
+  one.server = "ns1.example.net:53";
+  one.answered = true;
+  one.values = {"192.0.2.10"};
   AuthorityAnswer other = one;
   other.server = "ns2.example.net:53";
   const auto judged = [&](const AuthorityAnswer& second) {
@@ -97,12 +110,17 @@ TEST_CASE("the servers that the world is sent to must serve what the account hol
   CHECK(has(judged(other), "ns2.example.net:53 says 203.0.113.7"));
   other.values.clear();
   other.answered = false;
-  other.problem = "it is not authoritative for api.example.test";
+  other.problem = "it answered REFUSED";
+  other.lame = true;
   CHECK_FALSE(judged(other).ok);
+  CHECK(has(judged(other), "ns2.example.net:53: it answered REFUSED"));
   other.problem = "no answer within 1s";
-  CHECK(judged(other).ok);  // That is told by the authoritative answers.
+  other.lame = false;
+  CHECK(judged(other).ok);  // It is told, and by the authoritative answers too.
+  CHECK(has(judged(other), "ns1.example.net:53, which say the same; no answer of ns2.example.net"));
   one = other;
   CHECK_FALSE(judged(other).ok);
+  CHECK(has(judged(other), "none of the servers that the world is sent to answers"));
   const auto internal = judge_zone(key, live({"192.0.2.10"}), Error{ErrorCode::kNotFound, "none"});
   CHECK(internal.ok);
   CHECK_FALSE(internal.warning);

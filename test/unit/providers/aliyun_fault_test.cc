@@ -334,7 +334,7 @@ constexpr const char* kRemark = "UpdateDomainRecordRemark";
 // Under a mark of ours from before the change.
 struct Marked : Old {
   Marked() {
-    fake.with([](FakeAliyun::World& world) { world.records.front().remark = "words,pm.older"; });
+    fake.with([](FakeAliyun::World& world) { world.records.front().remark = "words,pm.older."; });
   }
   Change change() const {
     Change out = Old::change();
@@ -366,7 +366,7 @@ TEST_CASE("aliyun: a mark whose answer is lost, or that is put off, is written a
     CHECK(scene.provider->replace(scene.change(), kWithin).ok());
     CHECK(scene.moved());
     CHECK_EQ(scene.fake.count(kRemark), 2);
-    CHECK_EQ(scene.remark(), "words,pm.im-api_x2042_x20sh");
+    CHECK_EQ(scene.remark(), "words,pm.im-api_x2042_x20sh.");
   }
 }
 
@@ -390,13 +390,13 @@ TEST_CASE("aliyun: an older mark that could not be replaced stays, and no readin
   CHECK_EQ(scene.provider->read_for_move(scene.key, kWithin)->mark, "older");
   CHECK_EQ(scene.told_mark(), "older");
   CHECK_EQ(scene.fake.count(kRemark), 1);
-  CHECK_EQ(scene.remark(), "words,pm.older");
+  CHECK_EQ(scene.remark(), "words,pm.older.");
   const auto told = scene.provider->preflight(scene.key, kWithin);
   REQUIRE(told.ok());
   CHECK(has(*told, "the last mark was not written"));
   // The same change once more writes the mark alone.
   CHECK(scene.provider->replace(scene.change(), kWithin).ok());
-  CHECK_EQ(scene.remark(), "words,pm.im-api_x2042_x20sh");
+  CHECK_EQ(scene.remark(), "words,pm.im-api_x2042_x20sh.");
   CHECK_EQ(scene.told_mark(), "im-api 42 sh");
   CHECK_EQ(scene.fake.count(kRemark), 2);
 }

@@ -1,24 +1,19 @@
 #include "providers/aliyun_slb.h"
 
-#include "base/clock.h"
 #include "base/json.h"
 #include "test/conformance/provider_suite.h"
-#include "test/unit/providers/aliyun_scene.h"
+#include "test/unit/providers/slb_scene.h"
 
 #include <doctest/doctest.h>
 
 #include <map>
 
 using namespace pointsman;
+using namespace pointsman::slb;
 
 namespace {
 
 constexpr Duration kWithin = 5s;
-constexpr const char* kSet = "SetBackendServers";
-
-bool has(const std::string& text, std::string_view part) {
-  return text.find(part) != std::string::npos;
-}
 
 // Servers stand for the addresses of the suite.
 const std::map<std::string, std::string> kServers{
@@ -53,6 +48,7 @@ class SlbBench : public ProviderBench {
     return out;
   }
   long changes() override { return fake_.changes() + puts_; }
+  long writes() override { return fake_.writes(); }
   std::vector<std::string> types() override { return {"SLB"}; }
   std::string value(const std::string& address) override {
     const auto found = kServers.find(address);
@@ -61,6 +57,7 @@ class SlbBench : public ProviderBench {
   bool keeps(const std::string&) override { return false; }
   bool has_ttl() override { return false; }
   bool folds_case() override { return false; }
+  bool knows_cname() override { return false; }
 
  private:
   void with_backends(const RecordKey& key, const std::function<void(FakeBackend&)>& use) {
@@ -78,56 +75,6 @@ class SlbBench : public ProviderBench {
   int names_ = 0;
   int puts_ = 0;
 };
-
-// Site hz has two servers and the users, site sh two others.
-struct SlbScene {
-  FakeAliyun fake;
-  RecordKey key{"cn-hangzhou", "lb-1", "SLB"};
-  std::unique_ptr<Provider> provider = make();
-
-  SlbScene() {
-    FakeBalancer balancer{.id = "lb-1", .region = "cn-hangzhou"};
-    balancer.backends = {{.id = "i-hz0"},
-                         {.id = "eni-hz1", .type = "eni", .ip = "192.0.2.11"},
-                         {.id = "i-sh0", .weight = 0},
-                         {.id = "i-sh1", .weight = 0}};
-    fake.with([&](FakeAliyun::World& world) { world.balancers = {balancer}; });
-  }
-  std::unique_ptr<Provider> make(const std::map<std::string, std::string>& more = {}) const {
-    ProviderSettings settings = aliyun_settings(fake, "aliyun-slb");
-    for (const auto& [name, value] : more) settings.options[name] = value;
-    return std::move(make_provider(settings, system_clock())).value();
-  }
-  Change change() const {
-    Change out;
-    out.key = key;
-    out.desired = {"i-sh0", "i-sh1"};
-    out.expected = {"eni-hz1", "i-hz0"};
-    out.mark = "im-api 42 sh";
-    out.expected_marks = {""};
-    return out;
-  }
-  // "i-hz0=100 eni-hz1=100 ..."
-  std::string weights() {
-    return fake.with([](const FakeAliyun::World& world) {
-      std::string out;
-      for (const FakeBackend& backend : world.balancers.front().backends) {
-        out += fmt::format("{}{}={}", out.empty() ? "" : " ", backend.id, backend.weight);
-      }
-      return out;
-    });
-  }
-  void set_health(const std::string& site, const std::string& health) {
-    fake.with([&](FakeAliyun::World& world) {
-      for (FakeBackend& backend : world.balancers.front().backends) {
-        if (has(backend.id, site)) backend.health = health;
-      }
-    });
-  }
-};
-
-constexpr const char* kMoved = "i-hz0=0 eni-hz1=0 i-sh0=100 i-sh1=100";
-constexpr const char* kUntouched = "i-hz0=100 eni-hz1=100 i-sh0=0 i-sh1=0";
 
 }  // namespace
 

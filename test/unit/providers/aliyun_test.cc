@@ -49,6 +49,7 @@ class AliyunBench : public ProviderBench {
     });
   }
   long changes() override { return fake_.changes() + puts_; }
+  long writes() override { return fake_.writes(); }
   bool keeps(const std::string& mark) override { return make_remark({"", mark}).has_value(); }
 
  private:
@@ -89,7 +90,7 @@ TEST_CASE("aliyun: a move costs a read and a write, a read back and a mark") {
   CHECK(scene.fake.refusals().empty());
   CHECK_EQ(scene.fake.calls()[1].at("RecordId"), id);
   CHECK_EQ(scene.fake.with([](const auto& world) { return world.records.front().remark; }),
-           "pm.im-api_x2042_x20sh");
+           "pm.im-api_x2042_x20sh.");
 }
 
 TEST_CASE("aliyun: line, priority, TTL and the operator's remark outlive a move") {
@@ -283,7 +284,7 @@ TEST_CASE("aliyun: what is rendered is what is sent, without secret and signatur
                       "&TTL=60&Type=A&Value=198.51.100.20\n"));
   CHECK(has(text, "x-acs-action: UpdateDomainRecord\n"));
   CHECK(has(text, "Signature=***"));
-  CHECK(has(rendered->back(), "Remark=pm.im-api_x2042_x20sh"));
+  CHECK(has(rendered->back(), "Remark=pm.im-api_x2042_x20sh."));
   for (const std::string& one : *rendered) {
     CHECK_FALSE(has(one, "testsecret"));
     CHECK_FALSE(has(one, "CAIS"));

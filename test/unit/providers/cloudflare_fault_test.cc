@@ -180,6 +180,33 @@ TEST_CASE("row 44: the same to a read, and wrong types within a record") {
   }
 }
 
+TEST_CASE("row 44: what a hostile far side says is told in a kilobyte, of many codes some") {
+  const std::string much(100'000, 'x');
+  std::string errors;
+  for (int k = 0; k < 1000; ++k) {
+    errors += R"({"code":9999,"message":"mm","error_chain":[7,[],{}]},)";
+  }
+  for (const std::string& body :
+       {R"({"success":false,"errors":[)" + errors + R"({"code":1}],"result":null})",
+        R"({"success":false,"errors":[{"code":1e3,"message":[]},"x",null,{"message":")" + much +
+            R"("}],"result":{}})"}) {
+    for (const int status : {200, 400, 403}) {
+      Ready scene;
+      befall(scene, {Kind::kReply, {.status = status, .body = body}});
+      befall(scene, {Kind::kReply, {.status = status, .body = body}});  // Without our mark.
+      const auto failed = scene.provider().replace(move_of(), 4s);
+      REQUIRE_FALSE(failed.ok());
+      CHECK_LT(failed.error().message.size(), 2200U);
+      scene.is_unchanged();
+    }
+  }
+  Ready scene;
+  scene.with([&](FakeCloudflare& fake) { fake.rows[0].content = much; });
+  const auto failed = scene.provider().replace(move_of(), 4s);
+  expect(failed, ErrorCode::kConflict, "it holds");
+  CHECK_LT(failed.error().message.size(), 1100U);
+}
+
 TEST_CASE("row 45: success reported and nothing done is not believed") {
   Ready scene;
   befall(scene, {Kind::kNotDone, {}});

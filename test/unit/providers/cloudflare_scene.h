@@ -94,6 +94,9 @@ class CloudBench final : public ProviderBench {
   long changes() override {
     return scene_.with([](FakeCloudflare& fake) { return fake.changes; });
   }
+  long writes() override {
+    return scene_.with([](FakeCloudflare& fake) { return long{fake.writes_heard()}; });
+  }
 
  private:
   CloudScene& scene_;

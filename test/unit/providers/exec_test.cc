@@ -63,6 +63,26 @@ class Account {
     return path("faulty");
   }
 
+  // The sound program, with a line in `runs` for each question.
+  std::string counted() const {
+    std::string text = sample_program();
+    const std::string start = "    asked, path = json.load(sys.stdin), sys.argv[1]\n";
+    const auto at = text.find(start);
+    REQUIRE(at != std::string::npos);
+    text.insert(at + start.size(),
+                fmt::format("    print(asked['verb'], file=open('{}', 'a'))\n", path("runs")));
+    add_program("counted", text);
+    return path("counted");
+  }
+  long count(const std::string& verb) const {
+    std::ifstream runs(path("runs"));
+    long out = 0;
+    for (std::string line; std::getline(runs, line);) {
+      out += line == verb ? 1 : 0;
+    }
+    return out;
+  }
+
   Json load() const { return Json::parse(read_file(path("records")).value()).value(); }
   void save(const Json& account) const { std::ofstream(path("records")) << account.dump(); }
   long serial() const { return load().int_or("serial"); }
@@ -117,10 +137,12 @@ class ExecBench : public ProviderBench {
   void put(const RecordSet& set) override { account_.put(set); }
   RecordSet get(const RecordKey& key) override { return account_.get(key); }
   long changes() override { return account_.serial(); }
+  long writes() override { return account_.count("replace"); }
+  bool knows_cname() override { return false; }
 
  private:
   Account account_;
-  std::unique_ptr<Provider> provider_ = provider_of(account_, account_.path("own"));
+  std::unique_ptr<Provider> provider_ = provider_of(account_, account_.counted());
   int names_ = 0;
 };
 
@@ -242,6 +264,37 @@ TEST_CASE("exec: broken answers are no success; when the write was done, reading
     if (!after.ok()) FAIL_CHECK(after.error().message);
     expect_values(account, "198.51.100.20");
   }
+}
+
+TEST_CASE("exec: a mark without end is told in a kilobyte, a set without end is none") {
+  const Account account;
+  const auto read = [&](const std::string& members) {
+    account.put({api(), {"192.0.2.10"}, std::chrono::seconds(60), ""});
+    return provider_of(account, account.fault("read", "echo '{\"version\":1," + members + "}'"))
+        ->replace(move(), kWithin);
+  };
+  const auto marked =
+      read(R"("values":["192.0.2.10"],"ttl":60,"mark":")" + std::string(50'000, 'm') + '"');
+  expect_error(marked, ErrorCode::kConflict, "carries the mark");
+  CHECK_LT(marked.error().message.size(), 1100U);
+  std::string many = R"("192.0.2.10")";
+  for (int k = 0; k < 64; ++k) many += R"(,"192.0.2.10")";
+  expect_error(read("\"values\":[" + many + R"(],"ttl":60,"mark":"")"), ErrorCode::kUnavailable,
+               "a read answers with values");
+}
+
+TEST_CASE("exec: a TTL below the lowest that the program can set is raised") {
+  const Account account;
+  account.put({api(), {"192.0.2.10"}, std::chrono::seconds(600), ""});
+  ProviderSettings from = settings(account, account.path("own"));
+  from.options["ttl_min"] = "600s";
+  const auto provider = made(from);
+  for (int run = 0; run < 2; ++run) {
+    const auto done = provider->replace(move(), kWithin);
+    if (!done.ok()) FAIL_CHECK(done.error().message);
+  }
+  CHECK_EQ(account.get(api()).ttl.count(), 600);
+  CHECK_EQ(account.serial(), 2);
 }
 
 TEST_CASE("exec: the words of a failure") {

@@ -21,6 +21,8 @@ class MemoryBench : public ProviderBench {
   }
   RecordSet get(const RecordKey& key) override { return zone_.get(key); }
   long changes() override { return zone_.writes() + puts_; }
+  long writes() override { return zone_.writes(); }
+  bool knows_cname() override { return false; }
 
  private:
   MemoryZone zone_;

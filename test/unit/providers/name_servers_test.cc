@@ -30,3 +30,21 @@ TEST_CASE("name servers of a zone, by the host's resolvers") {
   CHECK_EQ(none.error().code, ErrorCode::kUnavailable);
   CHECK(none.error().message.find("SERVFAIL") != std::string::npos);
 }
+
+TEST_CASE("what a parent says of a zone is asked at the parent's servers, else nothing is said") {
+  const DnsName zone = DnsName::parse("a.b.test").value();
+  CHECK_EQ(zone.parent(), DnsName::parse("b.test").value());
+  // A resolver that knows no zone above, one that is broken, and one that is not there.
+  int asked = 0;
+  const FakeDns empty([&](const std::string& request, bool) {
+    ++asked;
+    return std::vector<std::string>{FakeDns::answer_to(request, Rcode::kNxDomain)};
+  });
+  CHECK(delegated_by_parent(zone, {empty.endpoint()}, 5s).empty());
+  CHECK_EQ(asked, 3);  // b.test, test, the root.
+  const FakeDns broken([](const std::string& request, bool) {
+    return std::vector<std::string>{FakeDns::answer_to(request, Rcode::kServFail)};
+  });
+  CHECK(delegated_by_parent(zone, {broken.endpoint()}, 5s).empty());
+  CHECK(delegated_by_parent(DnsName(), {empty.endpoint()}, 5s).empty());
+}

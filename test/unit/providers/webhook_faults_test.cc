@@ -218,6 +218,38 @@ TEST_CASE("webhook: something else at the endpoint is never taken for a provider
   expect_error(provider_at(scripted.url())->replace(move(), 1s), ErrorCode::kUnavailable, "");
 }
 
+TEST_CASE("webhook: a set of very many values is told by their number and left alone") {
+  ScriptedProvider scripted;
+  hold_old(scripted);
+  Json targets = Json::array();
+  for (int k = 0; k < 700; ++k) {
+    targets.push("10.1." + std::to_string(k / 256 % 256) + '.' + std::to_string(k % 256));
+  }
+  Json vast = endpoint("api.example.test", "A", "");
+  vast.set("targets", targets);
+  scripted.records = Json::array();
+  scripted.records.push(vast);
+  auto provider = provider_at(scripted.url());
+  expect_error(provider->read(api(), kWithin), ErrorCode::kConflict, "holds 700 values");
+  const auto done = provider->replace(move(), kWithin);
+  expect_error(done, ErrorCode::kConflict, "holds 700 values");
+  CHECK_LT(done.error().message.size(), 1100U);
+}
+
+TEST_CASE("webhook: a TTL below ttl_min is raised") {
+  ScriptedProvider scripted;
+  hold_old(scripted);
+  auto provider = make_provider(
+      {"edge", "webhook", {{"endpoint", scripted.url()}, {"ttl_min", "300s"}}, {}}, system_clock());
+  REQUIRE(provider.ok());
+  for (int run = 0; run < 2; ++run) {
+    const auto done = (*provider)->replace(move(), kWithin);
+    if (!done.ok()) FAIL_CHECK(done.error().message);
+  }
+  CHECK_EQ((*provider)->read(api(), kWithin)->ttl.count(), 300);
+  CHECK_EQ(count(scripted, "POST", "/records"), 1);
+}
+
 TEST_CASE("webhook: records that are not plain ones are named and left alone") {
   ScriptedProvider scripted;
   const auto conflict = [&](const Json& beside, const std::string& words) {
@@ -276,6 +308,11 @@ TEST_CASE("webhook: domain filters, and what the provider makes of a wish") {
   });
   expect_error(rewrites->replace(move(), kWithin), ErrorCode::kRefused, "change the content");
   CHECK_EQ(value_in(scripted), "192.0.2.10");
+  auto endless = adjusted([](Json::Array all) {
+    all[0].set("recordTTL", std::int64_t{INT64_MAX});
+    return Json(std::move(all));
+  });
+  expect_error(endless->replace(move(), kWithin), ErrorCode::kRefused, "above a day");
   // A floor of TTLs is used rather than the move refused; then it is already so.
   auto floor = adjusted([](Json::Array all) {
     for (Json& one : all) one.set("recordTTL", std::int64_t{600});
