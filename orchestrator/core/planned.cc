@@ -119,7 +119,7 @@ bool budget_spent(Turn& turn) {
 
 bool plan_voided(Turn& turn) {
   const bool impatient = planted(Plant::kUndoWithoutVoid) && is_planned(turn) &&
-                         turn.now - turn.s.move->closing_since >= turn.policy.switchover_budget;
+                         turn.now - turn.s.phase_since >= 300ms;
   if (impatient && turn.s.move->promote_left) return true;
   return is_planned(turn) && turn.policy.agents &&
          turn.agent(turn.s.move->to).voided == turn.s.move->reign;
