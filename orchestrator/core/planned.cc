@@ -118,9 +118,11 @@ bool budget_spent(Turn& turn) {
 }
 
 bool plan_voided(Turn& turn) {
-  const bool impatient = planted(Plant::kUndoWithoutVoid) && is_planned(turn) &&
-                         turn.now - turn.s.phase_since >= 300ms;
-  if (impatient && turn.s.move->promote_left) return true;
+  // Undone when it is too late: the new site has a lease already.
+  if (planted(Plant::kUndoWithoutVoid) && is_planned(turn) && turn.s.move->promote_left &&
+      turn.agent(turn.s.move->to).lease_rest > Duration::zero()) {
+    return true;
+  }
   return is_planned(turn) && turn.policy.agents &&
          turn.agent(turn.s.move->to).voided == turn.s.move->reign;
 }
