@@ -39,6 +39,14 @@ std::string obstacle(Turn& turn, int site) {
   return agent.trouble.empty() ? "it has not shown it yet" : agent.trouble;
 }
 
+// What the standby says of the positions that it was told.
+std::string what_is_missing(Turn& turn, const Move& move) {
+  if (!turn.fresh_agent(move.to)) return "its agent does not answer";
+  const std::optional<CatchUpView>& standby = turn.agent(move.to).catch_up;
+  if (standby && standby->move == move.id) return standby->missing;
+  return "its agent does not say how far it is; one of an older version cannot";
+}
+
 bool is_due(const Turn& turn) {
   if (!turn.s.appointment) return false;
   const std::int64_t now = turn.s.around.wall_s;
@@ -144,12 +152,9 @@ std::string why_undone(Turn& turn, const Transition& row) {
   }
   if (row.on == Trigger::kPlanVoided) return turn.name(move.to) + " voided the move";
   const std::string within = " within " + say(turn.policy.switchover_budget);
-  if (turn.s.move->positions) {
-    const std::optional<CatchUpView>& standby = turn.agent(move.to).catch_up;
-    const bool answers = turn.fresh_agent(move.to) && standby && standby->move == move.id;
+  if (move.positions) {
     return turn.name(move.to) + " did not apply all that " + turn.name(move.from) +
-           " had executed" + within +
-           (answers ? ": " + standby->missing : ": its agent does not answer");
+           " had executed" + within + ": " + what_is_missing(turn, move);
   }
   const bool fenced = turn.s.fence && turn.s.fence->acknowledged;
   return turn.name(move.from) +
