@@ -34,7 +34,7 @@ void obey(const Order& order) {
   Guard guard({"sh", "", record, 7, start, 0s});
   Order mine = order;
   mine.token = {7, start + 20s};
-  const Verdict verdict = guard.on_order(mine, {false, "", true}, start + 20s);
+  const Verdict verdict = guard.on_order(mine, {false, "", "", true}, start + 20s);
   const GuardRecord& after = guard.record();
   CHECK(after.highest >= record.highest);
   CHECK(after.highest == after.highest_reign.epoch);
