@@ -220,9 +220,12 @@ bool follow_due(Turn& turn) {
                        phase == Phase::kSteady || phase == Phase::kSuspect;
   if (!settled || job.site == turn.s.primary || job.reign != turn.s.reign) return false;
   if (turn.agent(job.site).role == SiteRole::kPrimary || follows(turn, job)) return false;
-  // One that followed before is asked again only for what an order can mend.
-  return !job.reached || (turn.fresh_agent(job.site) && turn.agent(job.site).stores_well &&
-                          turn.agent(job.site).has_stores && !turn.agent(job.site).replica);
+  if (!job.reached) return true;
+  // One that followed before is asked again only for what an order can mend, and by nobody's word
+  // but ours: never while a person has paused it.
+  const bool may = turn.policy.mode == Mode::kAuto && !turn.s.hold.on;
+  return may && (turn.fresh_agent(job.site) && turn.agent(job.site).stores_well &&
+                 turn.agent(job.site).has_stores && !turn.agent(job.site).replica);
 }
 
 void watch_follower(Turn& turn) {
