@@ -88,8 +88,8 @@ def list_points(lab, verb):
     episode.play()
     passed = {f"{victim} {line}" for victim, path in traces.items()
               for line in path.read_text().splitlines()}
-    known, every = set(read_points(verb)), sorted(passed)
     passed -= MAY_PASS
+    known, every = set(read_points(verb)), sorted(passed)
     if verb == "switchover":  # What is in the other file is killed there.
         passed -= set(read_points("failover"))
         known -= set(read_points("failover"))
