@@ -238,7 +238,7 @@ Verdict Guard::promote(const Order& order, const GuardSight& sight, Instant now)
   const bool over = order.old_fenced || order.asserted_off;
   const bool recrowned = (record_.role == Role::kPrimary || record_.role == Role::kFenced) &&
                          record_.reign.epoch < order.reign.epoch &&
-                         (record_.power == site_ || over);
+                         (record_.power == site_ || over || planted(Plant::kUndoWithoutVoid));
   if (!prepared && !recrowned) return refused("not prepared for this reign and move");
   // What the old site had executed at its fence is here before anything is written here (S15).
   if (!recrowned && !sight.behind.empty() && !planted(Plant::kPromoteBehind)) {

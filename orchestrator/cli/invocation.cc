@@ -182,7 +182,7 @@ void Reader::add_moves() {
       ->type_name("SITE")
       ->required();
   assertion(adopt);
-  auto& cancel = add("cancel", "Undo a move that has not promoted yet");
+  auto& cancel = add("cancel", "Undo a move that has not promoted, or call off one that is due");
   service(cancel, true);
   assertion(cancel);  // Of the new site, once its promotion may have left.
 }

@@ -104,6 +104,10 @@ std::string move_text(const Json& move, double expected_s, const Paint& paint) {
   if (move.string_or("outcome") == "running" && took != nullptr && took->is_number()) {
     text += paint(Tone::kDim, "    elapsed " + shown_seconds(took->as_number()) +
                                   (expected_s > 0 ? " of about " + shown_seconds(expected_s) : ""));
+    if (const Json* left = move.find("budget_left_s"); left != nullptr && left->is_number()) {
+      text += paint(Tone::kDoubt, "; undone in " + shown_seconds(left->as_number()) +
+                                      " unless it can be promoted by then");
+    }
     text += "\n";
   }
   return text;

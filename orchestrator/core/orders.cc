@@ -54,6 +54,7 @@ bool fenced_by(const Turn& turn, const Move& move) {
 // that is crowned instead may know of it: only a fence ends that reign.
 void fence_the_undone(Turn& turn, const Move& move) {
   if (move.kind != MoveKind::kRecrown || !move.void_first.any() || !move.promote_left) return;
+  if (planted(Plant::kUndoWithoutVoid)) return;
   if (!turn.fresh_agent(move.from) || turn.agent(move.from).role != SiteRole::kPrimary ||
       turn.agent(move.from).reign != move.void_first) {
     return;

@@ -39,6 +39,14 @@ std::string obstacle(Turn& turn, int site) {
   return agent.trouble.empty() ? "it has not shown it yet" : agent.trouble;
 }
 
+// What the standby says of the positions that it was told.
+std::string what_is_missing(Turn& turn, const Move& move) {
+  if (!turn.fresh_agent(move.to)) return "its agent does not answer";
+  const std::optional<CatchUpView>& standby = turn.agent(move.to).catch_up;
+  if (standby && standby->move == move.id) return standby->missing;
+  return "its agent does not say how far it is; one of an older version cannot";
+}
+
 bool is_due(const Turn& turn) {
   if (!turn.s.appointment) return false;
   const std::int64_t now = turn.s.around.wall_s;
@@ -118,9 +126,11 @@ bool budget_spent(Turn& turn) {
 }
 
 bool plan_voided(Turn& turn) {
-  const bool impatient = planted(Plant::kUndoWithoutVoid) && is_planned(turn) &&
-                         turn.now - turn.s.move->closing_since >= turn.policy.switchover_budget;
-  if (impatient && turn.s.move->promote_left) return true;
+  // Undone when it is too late: the new site has a lease already.
+  if (planted(Plant::kUndoWithoutVoid) && is_planned(turn) && turn.s.move->promote_left &&
+      turn.agent(turn.s.move->to).lease_rest > Duration::zero()) {
+    return true;
+  }
   return is_planned(turn) && turn.policy.agents &&
          turn.agent(turn.s.move->to).voided == turn.s.move->reign;
 }
@@ -142,12 +152,9 @@ std::string why_undone(Turn& turn, const Transition& row) {
   }
   if (row.on == Trigger::kPlanVoided) return turn.name(move.to) + " voided the move";
   const std::string within = " within " + say(turn.policy.switchover_budget);
-  if (turn.s.move->positions) {
-    const std::optional<CatchUpView>& standby = turn.agent(move.to).catch_up;
-    const bool answers = turn.fresh_agent(move.to) && standby && standby->move == move.id;
+  if (move.positions) {
     return turn.name(move.to) + " did not apply all that " + turn.name(move.from) +
-           " had executed" + within +
-           (answers ? ": " + standby->missing : ": its agent does not answer");
+           " had executed" + within + ": " + what_is_missing(turn, move);
   }
   const bool fenced = turn.s.fence && turn.s.fence->acknowledged;
   return turn.name(move.from) +
@@ -213,9 +220,12 @@ bool follow_due(Turn& turn) {
                        phase == Phase::kSteady || phase == Phase::kSuspect;
   if (!settled || job.site == turn.s.primary || job.reign != turn.s.reign) return false;
   if (turn.agent(job.site).role == SiteRole::kPrimary || follows(turn, job)) return false;
-  // One that followed before is asked again only for what an order can mend.
-  return !job.reached || (turn.fresh_agent(job.site) && turn.agent(job.site).stores_well &&
-                          turn.agent(job.site).has_stores && !turn.agent(job.site).replica);
+  if (!job.reached) return true;
+  // One that followed before is asked again only for what an order can mend, and by nobody's word
+  // but ours: never while a person has paused it.
+  const bool may = turn.policy.mode == Mode::kAuto && !turn.s.hold.on;
+  return may && (turn.fresh_agent(job.site) && turn.agent(job.site).stores_well &&
+                 turn.agent(job.site).has_stores && !turn.agent(job.site).replica);
 }
 
 void watch_follower(Turn& turn) {

@@ -110,6 +110,7 @@ bool found_fenced(Turn& turn) {
 bool undone_reigns(Turn& turn) {
   const Move& move = *turn.s.move;
   if (move.kind != MoveKind::kRecrown || !move.void_first.any() || move.promote_left) return false;
+  if (planted(Plant::kUndoWithoutVoid)) return false;
   return turn.fresh_agent(move.from) && turn.agent(move.from).role == SiteRole::kPrimary &&
          turn.agent(move.from).reign == move.void_first;
 }

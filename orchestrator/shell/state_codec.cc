@@ -412,6 +412,11 @@ Json move_json(const ServicePolicy& policy, const Move& move, Instant now, WallT
   }
   json.set("timeline", std::move(timeline));
   if (move.positions) json.set("positions", positions_json(*move.positions));
+  const bool undoable = move.fence_left && !move.promote_left && move.outcome == "running";
+  if (move.kind == MoveKind::kSwitchover && undoable) {
+    const Duration left = policy.switchover_budget - (now - move.closing_since);
+    json.set("budget_left_s", seconds(std::max(left, Duration::zero())));
+  }
   return json;
 }
 

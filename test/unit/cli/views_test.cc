@@ -221,6 +221,20 @@ TEST_CASE("status: where the virtual address is") {
   CHECK(holds(status_text(parsed(text), "im-api", kPlain), "  vip     held by hz and sh\n"));
 }
 
+TEST_CASE("status: a planned move that is due, and one whose budget runs") {
+  CHECK_FALSE(holds(status_text(parsed(canned::kServices), "im-api", kPlain), "  due "));
+  const std::string due =
+      with(canned::kServices, R"("current_move":null)",
+           R"("appointment":{"kind":"switchover","to":"sh","at":"2026-11-28T03:30:00.000Z",
+              "actor":"root"},"current_move":null)");
+  CHECK(holds(status_text(parsed(due), "im-api", kPlain),
+              "  due     switchover to sh at 2026-11-28 03:30:00 UTC, by root\n"));
+  const std::string runs =
+      with(canned::kMoveRuns, R"("took_s":1.1)", R"("took_s":1.1,"budget_left_s":28.6)");
+  CHECK(holds(move_text(parsed(runs), 0, kPlain),
+              "elapsed 1.1 s; undone in 29 s unless it can be promoted by then\n"));
+}
+
 TEST_CASE("a dry run shows each write, line by line, and claims nothing") {
   const std::string text = dry_run_text(parsed(canned::kMoveDone), kPlain);
   CHECK(holds(text, "Every read was real; nothing was written."));
