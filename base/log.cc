@@ -92,7 +92,7 @@ std::string make_line(LogLevel level, std::string_view event,
   static const bool kJournal = stderr_is_journal();
   std::string line =
       kJournal ? fmt::format("<{}>", static_cast<int>(level))
-              : fmt::format("{} {} ", format_wall(system_clock().wall()), level_name(level));
+               : fmt::format("{} {} ", format_wall(system_clock().wall()), level_name(level));
   line += event;
   for (const LogField& field : fields) {
     line += ' ';

@@ -115,7 +115,11 @@ class Account {
 };
 
 ProviderSettings settings(const Account& account, const std::string& program) {
-  return {"own", "exec", {}, {{"token", kToken}}, {{"argv", {program, account.path("records")}}}};
+  return {"own",
+          "exec",
+          {{"timeout", "6s"}},
+          {{"token", kToken}},
+          {{"argv", {program, account.path("records")}}}};
 }
 
 std::unique_ptr<Provider> made(const ProviderSettings& from) {
