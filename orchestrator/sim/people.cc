@@ -35,7 +35,7 @@ void People::round() {
 void People::maintain(int service) {
   const ServiceState* state = world_.monitor.state(service);
   const auto hour = static_cast<std::uint64_t>(world_.line.now().ns / 1'000'000);
-  if (state == nullptr || hour % 7 != 0 || world_.healed) return;
+  if (!plans() || state == nullptr || hour % 7 != 0 || world_.healed) return;
   if (state->phase == Phase::kSteady && !state->move) switch_over(service, *state, hour / 7);
 }
 
@@ -60,6 +60,9 @@ void People::adopt(int service, int site, bool assert_off) {
   if (assert_off && !world_.site_host(1 - site).up) asked.asserted_off = 1 - site;
   world_.monitor.ask(service, asked);
 }
+
+// Half of the seeds know no planned moves: failovers are rarer beside them.
+bool People::plans() const { return world_.setting.seed % 2 == 0; }
 
 void People::rebuild(int service, int site) {
   SimStore& store = world_.store(service, site);
@@ -164,10 +167,11 @@ void People::do_something(int service, std::uint64_t what) {
   const ServiceState* state = world_.monitor.state(service);
   if (state == nullptr) return;
   OperatorAsked asked = asked_by_a_person(AskKind::kAck);
+  if (plans() && (what % 8 == 1 || what % 8 == 2)) return switch_over(service, *state, what);
   switch (what % 8) {
-    case 1:
-    case 2: return switch_over(service, *state, what);
     case 0:
+    case 1:
+    case 2:
       asked.kind = AskKind::kFailover;
       if (what % 5 == 0) asked.forced = {"replication"};
       if (what % 7 == 0) asked.forced = {"fence", "witness", "connected"};

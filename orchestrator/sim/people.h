@@ -32,6 +32,7 @@ class People {
   void rebuild(int service, int site);
   void mend_record(int service, const ServiceState& state);
   void maintain(int service);
+  bool plans() const;
   int best_site(int service) const;
 
   World& world_;
