@@ -276,9 +276,10 @@ std::string Applier::replication_refusal(const CatchUp& catch_up, Duration max_l
 std::string Applier::behind(const std::vector<std::pair<std::string, std::string>>& positions,
                             bool only_comparable, Instant now) const {
   for (const auto& [store, position] : positions) {
-    const auto found = std::find_if(drivers_.begin(), drivers_.end(), [&](const Attached& one) {
-      return one.worker->is_store() && one.worker->name() == store;
-    });
+    const auto found =
+        std::find_if(drivers_.begin(), drivers_.end(), [&, &wanted = store](const Attached& one) {
+          return one.worker->is_store() && one.worker->name() == wanted;
+        });
     if (found == drivers_.end()) {
       if (only_comparable) continue;
       return store + ": there is no such store here";
