@@ -241,7 +241,7 @@ Verdict Guard::promote(const Order& order, const GuardSight& sight, Instant now)
                          (record_.power == site_ || over || planted(Plant::kUndoWithoutVoid));
   if (!prepared && !recrowned) return refused("not prepared for this reign and move");
   // What the old site had executed at its fence is here before anything is written here (S15).
-  if (!recrowned && !sight.behind.empty() && !planted(Plant::kPromoteBehind)) {
+  if (!sight.behind.empty() && !planted(Plant::kPromoteBehind)) {
     return refused(sight.behind);
   }
   // A person's word stands in for a fence that cannot be acknowledged, for no promise: ours ends by

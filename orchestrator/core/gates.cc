@@ -202,6 +202,9 @@ Gate replication_gate(const Look& look) {
 Gate planned_fence(const Look& look, const std::string& site, double age) {
   const SiteView& view = look.view(look.from());
   if (view.agent_heard && look.now - view.agent_at <= look.policy.lease) {
+    if (const std::string why = untellable(look.s, look.wanted); !why.empty()) {
+      return shut("fence", site + " could not tell where it ended: " + why, "untellable", age);
+    }
     return open("fence", "the agent of " + site + " answers", "answers", age);
   }
   return shut("fence",

@@ -18,6 +18,10 @@ struct Adoption {
 };
 Adoption adoption(const ServicePolicy& policy, const ServiceState& state, Instant now);
 
+// What would keep the site in power from telling where it ended, once a planned move has fenced it;
+// "" when nothing does.
+std::string untellable(const ServiceState& state, const Wanted& wanted);
+
 // "1.2 s".
 std::string say(Duration d);
 

@@ -95,6 +95,7 @@ Consequence step_in_place(const ServicePolicy& policy, ServiceState& state, cons
   Consequence out;
   Turn turn{policy, state, out, event, now};
   fold(turn);
+  distrust_positions(turn);
   if (const auto* asked = std::get_if<OperatorAsked>(&event.what)) obey(turn, *asked);
   for (int rows = 0; rows < kRowsMost && take_one_row(turn); ++rows) {
   }

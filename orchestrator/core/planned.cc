@@ -85,6 +85,24 @@ void begin_switchover(Turn& turn, const Wanted& wanted, std::string actor, std::
 
 // --- Until promotion.
 
+std::string untellable(const ServiceState& state, const Wanted& wanted) {
+  const AgentView& old_site = state.sites.at(static_cast<std::size_t>(state.primary)).agent;
+  const AgentView& standby =
+      state.sites.at(static_cast<std::size_t>(state.other(state.primary))).agent;
+  if (old_site.has_stores && !old_site.stores_well) return old_site.stores_problem;
+  if (wanted.forced.contains("replication")) return "";
+  for (const StoreView& store : old_site.stores) {
+    if (store.position.empty()) return store.name + " cannot tell where it stands";
+  }
+  for (const StoreView& store : standby.stores) {
+    const auto same = [&](const StoreView& each) { return each.name == store.name; };
+    if (std::none_of(old_site.stores.begin(), old_site.stores.end(), same)) {
+      return "its agent knows no store " + store.name + ", and the other site's does";
+    }
+  }
+  return "";
+}
+
 bool positions_told(Turn& turn) {
   if (!is_planned(turn) || !turn.policy.agents) return false;
   const Move& move = *turn.s.move;
@@ -92,7 +110,7 @@ bool positions_told(Turn& turn) {
   // Read in this run, after the fence: by a report that says that the fence was read back.
   if (!turn.view(move.from).agent_heard || old_site.fenced < move.reign.epoch) return false;
   return std::all_of(old_site.stores.begin(), old_site.stores.end(), [&](const StoreView& store) {
-    return store.well && (!store.position.empty() || !is_compared(move, store));
+    return store.well && !store.writable && (!store.position.empty() || !is_compared(move, store));
   });
 }
 
@@ -111,11 +129,33 @@ void note_positions(Turn& turn) {
   step_running(turn, "catch up");
 }
 
+void distrust_positions(Turn& turn) {
+  if (turn.s.phase != Phase::kCatchingUp || !is_planned(turn) || !turn.s.move->positions) return;
+  Move& move = *turn.s.move;
+  if (!turn.fresh_agent(move.from)) return;
+  const auto& stores = turn.agent(move.from).stores;
+  const auto open = std::find_if(stores.begin(), stores.end(), [](const StoreView& store) {
+    return store.well && store.writable;
+  });
+  if (open == stores.end()) return;
+  // It may hold more by now than it told, and whoever compares would not know.
+  move.positions.reset();
+  const std::string text = open->name + " of " + turn.name(move.from) +
+                           " is open again after its fence: the move will be undone";
+  turn.mark(text);
+  turn.write("step", "positions-distrusted", "failed", text);
+}
+
 bool caught_up(Turn& turn) {
   if (!is_planned(turn) || !turn.s.move->positions) return false;
   const Move& move = *turn.s.move;
-  // No stores.
-  if (move.positions->empty() || planted(Plant::kPromoteBehind)) return true;
+  if (planted(Plant::kPromoteBehind)) return true;
+  for (const StoreView& store : turn.agent(move.to).stores) {
+    const bool told = std::any_of(move.positions->begin(), move.positions->end(),
+                                  [&](const auto& each) { return each.store == store.name; });
+    if (!told && !move.forced.contains("replication")) return false;
+  }
+  if (move.positions->empty()) return true;  // No stores, or none that can be compared.
   const std::optional<CatchUpView>& standby = turn.agent(move.to).catch_up;
   return turn.fresh_agent(move.to) && standby && standby->move == move.id && standby->held;
 }
@@ -156,6 +196,9 @@ std::string why_undone(Turn& turn, const Transition& row) {
     return turn.name(move.to) + " did not apply all that " + turn.name(move.from) +
            " had executed" + within + ": " + what_is_missing(turn, move);
   }
+  if (row.from == Phase::kCatchingUp) {
+    return "a store of " + turn.name(move.from) + " was open again after its fence";
+  }
   const bool fenced = turn.s.fence && turn.s.fence->acknowledged;
   return turn.name(move.from) +
          (fenced ? " is fenced, but did not tell where its stores ended"
@@ -180,9 +223,18 @@ void note_nothing_lost(Turn& turn) {
                            "it cannot be compared, and the gate was forced"});
     loss.proved = false;
   }
+  // Forced, the standby left out whatever it could not compare, and its own writes were no
+  // obstacle.
+  const bool forced = move.forced.contains("replication");
   for (const StorePosition& position : *move.positions) {
-    loss.stores.push_back({position.store, position.unit, 0, std::nullopt, true, how});
+    if (forced) {
+      loss.stores.push_back({position.store, position.unit, std::nullopt, std::nullopt, false,
+                             "the gate replication was forced"});
+    } else {
+      loss.stores.push_back({position.store, position.unit, 0, std::nullopt, true, how});
+    }
   }
+  loss.proved = loss.proved && !forced;
   if (loss.proved) loss.span = Duration(0);
   move.lost = std::move(loss);
 }

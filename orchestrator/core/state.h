@@ -74,6 +74,7 @@ struct StoreView {
   bool semi_sync = false;                   // A commit waits for the replica...
   Duration semi_sync_for{0};                // ...for so long.
   std::string position;  // The same as `executed`, as the store's own driver compares it; "": none.
+  bool writable = false;  // By its own account, whatever ports are closed before it.
 };
 
 // Where a store of the old site stood when its fence was read back. Opaque: agents compare.

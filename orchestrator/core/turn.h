@@ -103,6 +103,7 @@ bool is_planned(const Turn& turn);
 void begin_switchover(Turn& turn, const Wanted& wanted, std::string actor, std::string reason);
 bool positions_told(Turn& turn);
 void note_positions(Turn& turn);
+void distrust_positions(Turn& turn);  // The old site is open again.
 bool caught_up(Turn& turn);
 bool budget_spent(Turn& turn);
 bool plan_voided(Turn& turn);

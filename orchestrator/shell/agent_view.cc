@@ -35,10 +35,10 @@ void read_stores(const ServiceReport& report, AgentView& view) {
       view.stores_problem += (view.stores_problem.empty() ? "" : ", ") + store.name + " is " +
                              to_string(store.liveness);
     }
-    view.stores.push_back({store.name, store.liveness == Liveness::kUp, store.unit,
-                           store.executed_count, store.taken_over, store.semi_sync,
-                           store.semi_sync_for,
-                           store.executed.size() <= kPositionMost ? store.executed : ""});
+    view.stores.push_back(
+        {store.name, store.liveness == Liveness::kUp, store.unit, store.executed_count,
+         store.taken_over, store.semi_sync, store.semi_sync_for,
+         store.executed.size() <= kPositionMost ? store.executed : "", store.writable});
     view.replica = view.replica && store.replica;
     view.applier_running = view.applier_running && store.applier_running;
     if (!store.errant.empty()) {

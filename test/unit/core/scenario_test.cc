@@ -215,11 +215,13 @@ class Stage {
     } else if (key == "caught" || key == "lacks") {  // What the move of that number told it to.
       const bool held = key == "caught";
       view.catch_up = CatchUpView{"m" + value, held, held ? "" : "mysql is at 0-1-7"};
-    } else if (key == "executed" || key == "took" || key == "semi" || key == "at") {
+    } else if (key == "executed" || key == "took" || key == "semi" || key == "at" ||
+               key == "store-open") {
       if (view.stores.empty()) view.stores.resize(1);
       StoreView& store = view.stores.front();
       store.name = "mysql", store.well = true, store.unit = "transactions";
       if (key == "at") store.position = value;
+      if (key == "store-open") store.writable = yes;
       if (key == "semi") store.semi_sync = yes || !value.empty(), store.semi_sync_for = time(value);
       if (key == "executed") store.executed = std::strtoull(value.c_str(), nullptr, 10);
       if (key == "took") store.taken_over = std::strtoull(value.c_str(), nullptr, 10);
