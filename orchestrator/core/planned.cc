@@ -304,8 +304,12 @@ void watch_follower(Turn& turn) {
 // --- At a time of day.
 
 bool appointed(Turn& turn) {
-  if (!is_due(turn) || turn.policy.dry) return false;
+  if (!is_due(turn)) return false;
   Appointment& due = *turn.s.appointment;
+  if (turn.policy.dry) {
+    due.refusal = "mode: a dry run moves nothing";
+    return false;
+  }
   if (due.to == turn.s.primary) {
     due.refusal = "target: " + turn.name(due.to) + " is in power already";
     return false;

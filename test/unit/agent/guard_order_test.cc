@@ -125,6 +125,20 @@ TEST_CASE("a planned move promotes nobody who has not applied all of it") {
            "yes, save: promoted in epoch 2; open with the first vouch");
 }
 
+TEST_CASE("a planned move promotes nobody who is behind, though he reigned before") {
+  Pair pair;
+  pair.tell(Verb::kFence, pair.hz, {2, "sh", at(1s)});
+  pair.hz.guard().on_fence_read_back(2);
+  auto promote = Pair::order(Verb::kPromote, pair.hz, {3, "hz", at(2s)});
+  promote.old_fenced = true;
+  GuardSight sight;
+  sight.behind = "mysql is at 0-1-7, the old site ended at 0-1-12";
+  CHECK_EQ(pair.hz.order(promote, at(2s), sight), "no: " + sight.behind);
+  sight.behind.clear();
+  CHECK_EQ(pair.hz.order(promote, at(2s), sight),
+           "yes, save: re-crowned in epoch 3; open with the first vouch");
+}
+
 TEST_CASE("prepare: what answers at a site that was fenced is no site in power") {
   Pair pair;
   pair.tell(Verb::kFence, pair.hz, {2, "sh", at(1s)});
