@@ -14,8 +14,30 @@ OperatorAnswer done(std::string text, std::string move = "") {
   return {true, "", std::move(text), std::move(move)};
 }
 
+// A move whose site is in power and only has to be seen or named yet stands in nobody's way; nor
+// does the crowning of a site that a failover takes away from.
+bool gives_way(Turn& turn, const OperatorAsked& asked) {
+  if (!turn.s.move || turn.s.phase == Phase::kVerifying || turn.s.phase == Phase::kPublishing) {
+    return true;
+  }
+  return asked.kind == AskKind::kFailover && may_pass_crown(turn);
+}
+
+void begin_ordered(Turn& turn, Move move) {
+  const bool crowning =
+      turn.s.move && turn.s.phase != Phase::kVerifying && turn.s.phase != Phase::kPublishing;
+  turn.enter(Phase::kPreparing);
+  if (crowning) {
+    pass_crown(turn, std::move(move));
+  } else {
+    end_move(turn, "partial", "another move was ordered by " + move.actor);
+    begin_move(turn, std::move(move));
+  }
+  step_running(turn, "prepare");
+}
+
 OperatorAnswer fail_over(Turn& turn, const OperatorAsked& asked) {
-  if (turn.s.move) {
+  if (!gives_way(turn, asked)) {
     return refused("state", "a move is on already: " + turn.s.move->id);
   }
   if (!turn.s.has_primary() || turn.s.phase == Phase::kUnadopted) {
@@ -32,9 +54,7 @@ OperatorAnswer fail_over(Turn& turn, const OperatorAsked& asked) {
   Move move = make_failover(turn, wanted, asked.actor,
                             asked.reason.empty() ? "ordered by " + asked.actor : asked.reason);
   move.assert_reason = asked.reason;
-  turn.enter(Phase::kPreparing);
-  begin_move(turn, std::move(move));
-  step_running(turn, "prepare");
+  begin_ordered(turn, std::move(move));
   return done("failover to " + turn.name(to) + " has begun", turn.s.move->id);
 }
 
@@ -56,7 +76,9 @@ OperatorAnswer switch_over(Turn& turn, const OperatorAsked& asked) {
     return done("the switchover to " + turn.name(turn.s.move->to) + " is on already",
                 turn.s.move->id);
   }
-  if (turn.s.move) return refused("state", "a move is on already: " + turn.s.move->id);
+  if (!gives_way(turn, asked)) {
+    return refused("state", "a move is on already: " + turn.s.move->id);
+  }
   if (!turn.s.has_primary() || turn.s.phase == Phase::kUnadopted) {
     return refused("adopted", adoption(turn.policy, turn.s, turn.now).refusal);
   }
@@ -70,6 +92,7 @@ OperatorAnswer switch_over(Turn& turn, const OperatorAsked& asked) {
     return refused(gate->name, gate->reason);
   }
   if (later) return appoint(turn, asked, to);
+  end_move(turn, "partial", "another move was ordered by " + asked.actor);
   turn.enter(Phase::kPreparing);
   begin_switchover(turn, wanted, asked.actor,
                    asked.reason.empty() ? "ordered by " + asked.actor : asked.reason);
@@ -150,6 +173,15 @@ OperatorAnswer cancel(Turn& turn, const OperatorAsked& asked) {
     move.actor = asked.actor;
     move.assert_reason = asked.reason;
     return done("the move is being undone: " + turn.name(move.to) + " is asserted off", move.id);
+  }
+  // The standby answers and has not accepted: its void is all that it takes. Were it to accept
+  // before that void comes, it would refuse the void and reign.
+  if (is_planned(turn) && move.promote_left && !shown && turn.fresh_agent(move.to) &&
+      (turn.s.phase == Phase::kPromoting || turn.s.phase == Phase::kStuck)) {
+    move.cancel_asked = true;
+    move.actor = asked.actor;
+    return done("the move is being undone, if " + turn.name(move.to) + " has not accepted it",
+                move.id);
   }
   if (move.promote_left || !ours ||
       (turn.s.phase != Phase::kPreparing && turn.s.phase != Phase::kFencing &&

@@ -37,11 +37,20 @@ void fold_one(Turn& turn, const ProbeDoubted& doubted) {
   if (found->fails == 0) found->first_fail = doubted.started;
 }
 
+// In a failover the old site is down, whatever its probes still have to show. Fenced by a planned
+// move, or crowned again after one, it takes no writes, and the standby can be judged by it.
+bool stands_still_or_reigns(const Turn& turn) {
+  if (!turn.s.move) return true;
+  const MoveKind kind = turn.s.move->kind;
+  return turn.s.phase == Phase::kVerifying || turn.s.phase == Phase::kPublishing ||
+         kind == MoveKind::kSwitchover || kind == MoveKind::kRecrown;
+}
+
 // The evidence of the standby is kept only while the primary is beyond doubt, so that what stands
 // last is from before its first failed attempt.
 void keep_evidence(Turn& turn, const AgentHeard& heard) {
   if (turn.s.has_primary() && in_doubt(turn.view(turn.s.primary))) return;
-  if (turn.s.move) return;
+  if (!stands_still_or_reigns(turn)) return;
   Evidence evidence;
   evidence.at = heard.asked;
   evidence.applier_running = heard.view.applier_running;
@@ -67,6 +76,17 @@ bool above_ours(const Turn& turn, const AgentView& view) {
          !planted(Plant::kOlderMoveGoesOn);
 }
 
+// The number of an order to promote which that agent knows, and which never left us; 0: none.
+std::uint64_t foreign_promotion(const Turn& turn, const AgentView& view) {
+  const Move& move = *turn.s.move;
+  const bool fences = move.kind == MoveKind::kFailover || move.kind == MoveKind::kSwitchover;
+  if (fences && !move.promote_left && view.reign == move.reign) return move.reign.epoch;
+  const auto& undone = turn.s.last_move;
+  const bool ours = undone && undone->reign == move.void_first && undone->promote_left;
+  if (!move.void_first.any() || ours || view.reign != move.void_first) return 0;
+  return move.void_first.epoch;
+}
+
 // How a report shows that a later state of this monitor was lost; "": it does not. A monitor that
 // was restored in the midst of a move may have saved so much since that its counter tells nothing.
 std::string later_state(const Turn& turn, const AgentHeard& heard) {
@@ -87,8 +107,12 @@ std::string later_state(const Turn& turn, const AgentHeard& heard) {
   }
   const bool fences = move.kind == MoveKind::kFailover || move.kind == MoveKind::kSwitchover;
   const bool fenced = fences && heard.site == move.from && view.fenced >= move.reign.epoch;
-  if (fenced && !move.fence_left && !planted(Plant::kOlderMoveGoesOn)) {
+  if (planted(Plant::kOlderMoveGoesOn)) return "";
+  if (fenced && !move.fence_left) {
     return fmt::format("a fence of number {}, and none had left", view.fenced);
+  }
+  if (const std::uint64_t number = foreign_promotion(turn, view); number != 0) {
+    return fmt::format("a promotion of number {}, and none had left", number);
   }
   return "";
 }

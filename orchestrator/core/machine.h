@@ -271,10 +271,12 @@ enum class Trigger {
   kBudgetSpent,    // It has not, within the budget.
   kPlanVoided,     // The standby voided the number of a planned move.
   kPromotionSure,  // The standby accepted its promotion: nothing can undo a planned move any more.
-  kVipLeft,   // The site in power gave a virtual address up, the other holds it, gates are open.
-  kDisowned,  // An agent knows more than we do: restored state, or another reign.
+  kVipLeft,      // The site in power gave a virtual address up, the other holds it, gates are open.
+  kDisowned,     // An agent knows more than we do: restored state, or another reign.
+  kCrownLost,    // The site that is to be crowned again is down; the gates to the other are open.
+  kNewSiteDown,  // The new site had passed its probes, and is down.
 };
-inline constexpr int kTriggers = 30;
+inline constexpr int kTriggers = 32;
 const char* to_string(Trigger trigger);
 
 struct Transition {

@@ -143,6 +143,13 @@ void end_move(Turn& turn, std::string outcome, std::string reason, bool tell) {
   turn.s.move.reset();
 }
 
+void pass_crown(Turn& turn, Move move) {
+  end_move(turn, "voided", move.reason);
+  begin_move(turn, std::move(move));
+  // The former reign ended by a fence: there is no way back to it.
+  turn.s.move->fence_left = true;
+}
+
 void begin_publish(Turn& turn, int to) {
   if (turn.s.publish && turn.s.publish->to == to && turn.s.publish->reign == turn.s.move->reign) {
     return;

@@ -57,7 +57,9 @@ constexpr std::array<const char*, kTriggers> kTriggerWords{"adoptable",
                                                            "plan-voided",
                                                            "promotion-sure",
                                                            "vip-left",
-                                                           "disowned"};
+                                                           "disowned",
+                                                           "crown-lost",
+                                                           "new-site-down"};
 
 }  // namespace
 

@@ -82,8 +82,10 @@ constexpr std::array kRows{
                "this monitor was restored: an older state of it finishes no move"},
     Transition{Phase::kPromoting, Trigger::kUndoneReigns, Phase::kPromoting, "undone-reigns",
                "the site whose move was being undone reigns, and nobody took its place"},
+    Transition{Phase::kPromoting, Trigger::kCrownLost, Phase::kPreparing, "crown-lost",
+               "the site that was to be crowned again is down: the other one takes its place"},
     Transition{Phase::kPromoting, Trigger::kCancelled, Phase::kPromoting, "undo-promotion",
-               "cancelled: the new site is asserted off, the old one is crowned again"},
+               "cancelled: the new site is off or has not accepted, the old one is crowned again"},
     Transition{Phase::kPromoting, Trigger::kPlanVoided, Phase::kPromoting, "undo-promotion-void",
                "the standby voided the planned move before it accepted promotion: the old site is "
                "crowned again"},
@@ -100,8 +102,10 @@ constexpr std::array kRows{
                "this monitor was restored: an older state of it finishes no move"},
     Transition{Phase::kStuck, Trigger::kUndoneReigns, Phase::kPromoting, "undone-reigns-at-last",
                "the site whose move was being undone reigns, and nobody took its place"},
+    Transition{Phase::kStuck, Trigger::kCrownLost, Phase::kPreparing, "crown-lost-at-last",
+               "the site that was to be crowned again is down: the other one takes its place"},
     Transition{Phase::kStuck, Trigger::kCancelled, Phase::kPromoting, "undo-stuck",
-               "cancelled: the new site is asserted off, the old one is crowned again"},
+               "cancelled: the new site is off or has not accepted, the old one is crowned again"},
     Transition{Phase::kStuck, Trigger::kPlanVoided, Phase::kPromoting, "undo-stuck-void",
                "the standby voided the planned move before it accepted promotion: the old site is "
                "crowned again"},
@@ -119,6 +123,8 @@ constexpr std::array kRows{
                "this monitor was restored: an older state of it finishes no move"},
     Transition{Phase::kPublishing, Trigger::kAgreed, Phase::kSteady, "done",
                "every authoritative server names the new site"},
+    Transition{Phase::kPublishing, Trigger::kNewSiteDown, Phase::kSuspect, "down-again",
+               "the new site passed its probes and is down, before every server named it"},
     Transition{Phase::kPublishing, Trigger::kVerifyLate, Phase::kSteady, "partial",
                "not every authoritative server names the new site yet; it goes on"},
 };

@@ -179,6 +179,7 @@ bool plan_voided(Turn& turn) {
 bool promotion_sure(Turn& turn) {
   if (!is_planned(turn) || !turn.policy.publish_first) return false;
   const Move& move = *turn.s.move;
+  if (turn.policy.agents && !move.promote_left) return false;
   if (turn.s.publish && turn.s.publish->reign == move.reign) return false;
   if (!turn.policy.agents) return true;
   const AgentView& crowned = turn.agent(move.to);

@@ -35,6 +35,7 @@ void crowned(Turn& turn) {
   const Move& move = *turn.s.move;
   turn.s.primary = move.to;
   turn.s.reign = move.reign;
+  turn.s.move->promote_left = true;  // Whoever it was that told it.
   turn.s.refusal.clear();
   turn.s.unprepared = {};
   turn.mark(turn.name(move.to) + " takes writes");
@@ -75,8 +76,10 @@ void recrown(Turn& turn, Move move) {
 void undo(Turn& turn, std::string reason) {
   Move move = crown_again(turn, std::move(reason));
   move.void_first = turn.s.move->reign;
-  // Else it could not have been cancelled; where the standby voided it, that alone ends it.
-  move.asserted_off = turn.s.move->promote_left && turn.s.move->cancel_asked;
+  // Without a person's word the standby's void alone ends a promotion that may have left.
+  const auto* asked = std::get_if<OperatorAsked>(&turn.event.what);
+  move.asserted_off =
+      turn.s.move->promote_left && asked != nullptr && asked->asserted_off == turn.s.move->to;
   move.assert_reason = turn.s.move->assert_reason;
   recrown(turn, std::move(move));
 }
@@ -135,7 +138,11 @@ void start_failover(Turn& turn) {
   Move move = make_failover(turn, automatic_move(turn), "pointsman",
                             turn.name(turn.s.primary) + " is down");
   const Instant first = move.trigger;
-  begin_move(turn, std::move(move));
+  if (turn.s.move) {
+    pass_crown(turn, std::move(move));
+  } else {
+    begin_move(turn, std::move(move));
+  }
   turn.s.move->timeline.insert(
       turn.s.move->timeline.begin(),
       {{first, "first failed probe of " + turn.name(turn.s.primary)},
@@ -182,12 +189,11 @@ void take(const Transition& row, Turn& turn) {
   if (is(row, "positions-told")) note_positions(turn);
   if (is(row, "caught-up")) caught_up_with(turn);
   if (is(row, "promotion-sure")) begin_publish(turn, turn.s.move->to);
-  if (is(row, "fail-over")) start_failover(turn);
+  if (is(row, "fail-over") || row.on == Trigger::kCrownLost) start_failover(turn);
   if (row.on == Trigger::kVipLeft) follow_vip(turn);
   if (is(row, "prepared")) prepared(turn);
-  if (row.to == Phase::kPreparing && from != Phase::kSuspect && from != Phase::kSteady) {
-    again(turn);
-  }
+  const bool anew = from == Phase::kSuspect || from == Phase::kSteady;
+  if (row.to == Phase::kPreparing && !anew && row.on != Trigger::kCrownLost) again(turn);
   if (row.to == Phase::kVerifying) crowned(turn);
   if (is(row, "serves"))
     step_done(turn, "verify", turn.name(turn.s.move->to) + " passes its probes");
@@ -199,6 +205,7 @@ void take(const Transition& row, Turn& turn) {
   }
   if (is(row, "done")) finish(turn, true);
   if (is(row, "partial")) finish(turn, false);
+  if (row.on == Trigger::kNewSiteDown) end_move(turn, "partial", row.why);
   if (from == Phase::kPreparing && row.to == Phase::kSteady) end_unprepared(turn, row);
   if (row.to == Phase::kStuck) {
     turn.tell(NoticeLevel::kUrgent, "stuck",

@@ -10,6 +10,7 @@ namespace pointsman {
 namespace {
 
 constexpr Duration kPrepareWithin = 5s;
+constexpr Duration kCrownWithin = 5s;
 constexpr Duration kPromoteWithin = 60s;
 constexpr Duration kVerifyWithin = 60s;
 constexpr Duration kAgreeWithin = 5min;
@@ -123,6 +124,49 @@ bool primary_back(Turn& turn) {
          turn.policy.agents && turn.fresh_agent(turn.s.primary) && !planted(Plant::kNeverBack);
 }
 
+// The primary is down; the gates decide. What refuses is told once per reason.
+bool may_fail_over(Turn& turn) {
+  if (!primary_is(turn, SiteVerdict::kDown)) return false;
+  Wanted wanted = automatic_move(turn);
+  if (planted(Plant::kAutomaticFailback)) wanted.forced = {"witness", "connected"};
+  const std::optional<Gate> gate = first_refusal(turn.policy, turn.s, wanted, turn.now);
+  if (!gate) return true;
+  const bool again_later = gate->name == "prepare";
+  // Another gate is shut: whatever the standby said is of another situation.
+  if (!again_later) forget_attempts(turn.s.unprepared);
+  const std::string refusal = gate->name;
+  if (turn.s.refusal != refusal) {
+    turn.s.refusal = refusal;
+    turn.write("decision", gate->name, "refused", gate->reason);
+    // That a move was given up has been told, with the reason.
+    if (!again_later) {
+      turn.tell(NoticeLevel::kUrgent, "move-refused",
+                turn.policy.name + ": " + turn.name(turn.s.primary) +
+                    " is down, and nothing moves: " + gate->reason);
+    }
+  }
+  turn.out.reason = gate->name + ": " + gate->reason;
+  return false;
+}
+
+// Nobody is in power while a site is crowned again. Where that site cannot be, by its death or by a
+// store of its own that is down, the other one may be all that users have.
+bool crown_lost(Turn& turn) {
+  if (!may_pass_crown(turn)) return false;
+  const int site = turn.s.move->to;
+  const AgentView& agent = turn.agent(site);
+  const bool helpless = !turn.fresh_agent(site) || (agent.has_stores && !agent.stores_well);
+  const bool late = turn.now - turn.s.phase_since >= kCrownWithin;
+  return late && (helpless || turn.s.phase == Phase::kStuck) && may_fail_over(turn);
+}
+
+// The verdict counts from the promotion on, and only where the site had passed since.
+bool new_site_down(Turn& turn) {
+  const Step* verify = step_of(turn.s, "verify");
+  return verify != nullptr && verify->state == StepState::kDone &&
+         primary_is(turn, SiteVerdict::kDown);
+}
+
 // Our publication is refused for a mark of ours of a number that is not below its own, or was made,
 // and a later state of ours that was lost has written since.
 bool mark_is_above(const Turn& turn) {
@@ -152,32 +196,16 @@ bool number_taken(Turn& turn) {
          !theirs.highest_id.empty() && theirs.highest_id != turn.s.reign.id;
 }
 
-// The primary is down; the gates decide. What refuses is told once per reason.
-bool may_fail_over(Turn& turn) {
-  if (!primary_is(turn, SiteVerdict::kDown)) return false;
-  Wanted wanted = automatic_move(turn);
-  if (planted(Plant::kAutomaticFailback)) wanted.forced = {"witness", "connected"};
-  const std::optional<Gate> gate = first_refusal(turn.policy, turn.s, wanted, turn.now);
-  if (!gate) return true;
-  const bool again_later = gate->name == "prepare";
-  // Another gate is shut: whatever the standby said is of another situation.
-  if (!again_later) forget_attempts(turn.s.unprepared);
-  const std::string refusal = gate->name;
-  if (turn.s.refusal != refusal) {
-    turn.s.refusal = refusal;
-    turn.write("decision", gate->name, "refused", gate->reason);
-    // That a move was given up has been told, with the reason.
-    if (!again_later) {
-      turn.tell(NoticeLevel::kUrgent, "move-refused",
-                turn.policy.name + ": " + turn.name(turn.s.primary) +
-                    " is down, and nothing moves: " + gate->reason);
-    }
-  }
-  turn.out.reason = gate->name + ": " + gate->reason;
-  return false;
-}
-
 }  // namespace
+
+bool may_pass_crown(Turn& turn) {
+  if (!turn.s.move || turn.s.move->kind != MoveKind::kRecrown || !turn.policy.agents) return false;
+  if (turn.s.phase != Phase::kPromoting && turn.s.phase != Phase::kStuck) return false;
+  const Move& move = *turn.s.move;
+  const auto& undone = turn.s.last_move;
+  const bool sent = !undone || undone->reign != move.void_first || undone->promote_left;
+  return !move.void_first.any() || !sent || turn.agent(move.from).voided == move.void_first;
+}
 
 Wanted automatic_move(Turn& turn) {
   Wanted wanted;
@@ -229,6 +257,8 @@ bool holds(Trigger trigger, Turn& turn) {
       return in_phase >= (turn.s.phase == Phase::kVerifying ? kVerifyWithin : kAgreeWithin);
     case Trigger::kUndoneReigns: return undone_reigns(turn);
     case Trigger::kRestored: return older_move(turn);
+    case Trigger::kCrownLost: return crown_lost(turn);
+    case Trigger::kNewSiteDown: return new_site_down(turn);
     case Trigger::kDisowned: return !turn.s.move && turn.policy.agents && disowned(turn);
   }
   return false;

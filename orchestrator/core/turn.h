@@ -59,6 +59,9 @@ bool older_move(const Turn& turn);
 // triggers.cc: whether the trigger of a row holds.
 bool holds(Trigger trigger, Turn& turn);
 Wanted automatic_move(Turn& turn);
+// Whether the site that is being crowned again may be given up for the other one: that one cannot
+// come to power any more by the move that is being undone.
+bool may_pass_crown(Turn& turn);
 // takings.cc: what taking a row does.
 void take(const Transition& row, Turn& turn);
 
@@ -72,6 +75,8 @@ void begin_move(Turn& turn, Move move);
 void end_move(Turn& turn, std::string outcome, std::string reason, bool tell = true);
 void begin_publish(Turn& turn, int to);
 void begin_fence(Turn& turn, int site);
+// Ends the crowning of a site and begins `move` to the other in its place.
+void pass_crown(Turn& turn, Move move);
 std::uint64_t next_number(Turn& turn, std::uint64_t least_gap);
 // A mark further above what is known than this is no work of ours; as agents have it.
 inline constexpr std::uint64_t kMarkJumpMost = 1000;

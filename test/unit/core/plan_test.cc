@@ -63,6 +63,8 @@ std::vector<Meaning> meanings() {
       {Trigger::kPromotionSure, {P::kPromoting}, "verified, it is published in any case"},
       {Trigger::kVipLeft, {P::kSteady, P::kSuspect}, "one move at a time"},
       {Trigger::kNumberTaken, {P::kSteady}, "in doubt or in a move, that decides"},
+      {Trigger::kCrownLost, {P::kPromoting, P::kStuck}, "nobody is being crowned again"},
+      {Trigger::kNewSiteDown, {P::kPublishing}, "it has not passed its probes yet"},
       {Trigger::kDisowned,
        {P::kSteady, P::kSuspect},
        "a move of ours explains it, or restored does"},
