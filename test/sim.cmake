@@ -2,14 +2,14 @@
 # four minutes allow on two cores (about 14,000 on a quick host, 4,000 on a slow one); nothing that
 # measures time runs beside them.
 add_test(NAME sim-fixed COMMAND pointsman-sim --seeds 1..20000 --minutes 15 --jobs 2 --within 180)
-set_tests_properties(sim-fixed PROPERTIES LABELS sim TIMEOUT 900 PROCESSORS 2)
+set_tests_properties(sim-fixed PROPERTIES LABELS sim TIMEOUT 900 PROCESSORS 4)
 
 add_test(NAME sim-fresh COMMAND pointsman-sim --fresh --seeds 1..100000 --minutes 15 --jobs 2
          --within 60 --shrink)
-set_tests_properties(sim-fresh PROPERTIES LABELS sim TIMEOUT 900 PROCESSORS 2)
+set_tests_properties(sim-fresh PROPERTIES LABELS sim TIMEOUT 900 PROCESSORS 4)
 add_test(NAME sim-fresh-long COMMAND pointsman-sim --fresh --seeds 1..1000000 --minutes 15 --jobs 2
          --within 3600 --shrink)
-set_tests_properties(sim-fresh-long PROPERTIES LABELS "sim;long" TIMEOUT 7200 PROCESSORS 2)
+set_tests_properties(sim-fresh-long PROPERTIES LABELS "sim;long" TIMEOUT 7200 PROCESSORS 4)
 
 add_test(NAME sim-deterministic COMMAND bash -c "set -o pipefail; \
   for seed in 3 61 1234; do \

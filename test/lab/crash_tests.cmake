@@ -34,8 +34,8 @@ function(pm_crash name label timeout program)
   set_tests_properties(lab-crash-${name} PROPERTIES LABELS ${label} TIMEOUT ${timeout}
                        RUN_SERIAL TRUE)  # Leases of seconds hang on them.
 endfunction()
-pm_crash(sample lab 240 crash_test.py --sample 45)
-pm_crash(planned-sample lab 240 crash_test.py --planned --sample 45)
+pm_crash(sample lab 240 crash_test.py --sample 30)
+pm_crash(planned-sample lab 240 crash_test.py --planned --sample 30)
 pm_crash(state lab 120 state_test.py)
 pm_crash(faults lab 180 faults_test.py disk_full fsync_fails no_descriptors)
 pm_crash(all long 3600 crash_test.py --list --all --freeze)

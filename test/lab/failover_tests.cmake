@@ -17,7 +17,7 @@ function(pm_failover name label timeout)
   set_tests_properties(lab-failover-${name} PROPERTIES LABELS ${label} TIMEOUT ${timeout}
                        RUN_SERIAL TRUE)  # They measure seconds.
 endfunction()
-# Those that measure none run two at a time: each waits most of its time.
+# Those that measure none run beside others: each waits most of its time.
 function(pm_failover_paired name)
   pm_failover(${name} lab 360 ${name})
   set_tests_properties(lab-failover-${name} PROPERTIES RUN_SERIAL FALSE)
