@@ -225,7 +225,11 @@ void ServiceRunner::read_back(const ReadBack& back, const Standing& applied,
 // After the stores and ports: these do not wait for the disk of a file.
 void ServiceRunner::tell_worth(Role role, Instant now) {
   if (!parts_.tell_worth) return;
-  const int worth = worth_.now(role, now);
+  const bool holds = [this] {
+    const std::lock_guard lock(mutex_);
+    return vip_.holds();
+  }();
+  const int worth = worth_.now(role, now, holds);
   if (told_worth_ == worth) return;
   const auto told = parts_.tell_worth(worth);
   if (told) told_worth_ = worth;

@@ -70,11 +70,12 @@ std::string vip_unfit(const ServiceReport& report) {
   return report.role == Role::kPrimary ? probe_unfit(report) : "";
 }
 
-int VipWorth::now(Role role, Instant at) {
+int VipWorth::now(Role role, Instant at, bool holds) {
   if (role_ != role) {
     since_ = role_ ? at : at - kVipWorthAfter;  // A restarted agent goes on.
     role_ = role;
   }
+  if (role == Role::kPrimary && holds) since_ = std::min(since_, at - kVipWorthAfter);
   switch (role) {
     case Role::kPrimary: return at - since_ >= kVipWorthAfter ? 1 : 0;
     case Role::kFenced: return kWorthNothing;

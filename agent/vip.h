@@ -22,6 +22,8 @@ class VipWatch {
   // is another one than before.
   bool heard(std::optional<bool> holds, Instant now);
 
+  bool holds() const { return holds_.value_or(false); }
+
   // Unset while nothing was ever told.
   std::optional<VipReport> report(Instant now) const;
 
@@ -40,8 +42,9 @@ std::string vip_unfit(const ServiceReport& report);
 class VipWorth {
  public:
   // A site that comes to power is worth more only after kVipWorthAfter: keepalived that stands by
-  // and whose priority changes begins its wait for the other's silence anew, 3 s more.
-  int now(Role role, Instant at);
+  // and whose priority changes begins its wait for the other's silence anew, 3 s more. One that
+  // holds the address waits for nothing, and must not lose it to a better one that follows by then.
+  int now(Role role, Instant at, bool holds);
 
  private:
   std::optional<Role> role_;

@@ -151,7 +151,10 @@ void Decider::step_one(Service& service, LoopEvent event, Instant now) {
   const std::string move_before = service.state.move ? service.state.move->id : "";
   Consequence decision = step_in_place(service.policy, service.state, input, now);
   const std::optional<Move>& move = service.state.move;
-  if (move && move->id != move_before && move->automatic && move->kind == MoveKind::kFailover) {
+  // Also one that follows a virtual address: it is counted as automatic, though a person's in kind.
+  const auto& counted = service.state.automatic_moves;
+  const bool counts = move && (move->automatic || (!counted.empty() && counted.back() == now));
+  if (counts && move->id != move_before && move->kind == MoveKind::kFailover) {
     breaker_.emplace_back(now, service.policy.name);
   }
   decide(service, std::move(decision), std::move(event.answer), now);

@@ -9,9 +9,14 @@
 namespace pointsman {
 namespace {
 
-constexpr std::array kPhasesAimedAt{Phase::kPreparing, Phase::kFencing,    Phase::kPromoting,
-                                    Phase::kVerifying, Phase::kPublishing, Phase::kStuck,
-                                    Phase::kCatchingUp};
+struct Aim {
+  Phase phase;
+  bool fence_left = false;  // Only where the old site may be fenced already.
+};
+constexpr std::array kAims{Aim{Phase::kPreparing},  Aim{Phase::kFencing},
+                           Aim{Phase::kPromoting},  Aim{Phase::kVerifying},
+                           Aim{Phase::kPublishing}, Aim{Phase::kStuck},
+                           Aim{Phase::kCatchingUp}, Aim{Phase::kPreparing, true}};
 
 enum class Trap {
   kCancel,        // A person undoes the move; says that the new site is off, where it is.
@@ -22,20 +27,31 @@ enum class Trap {
   kNewAppDown,    // The new site does not pass its probes.
   kDnsAway,       // Until the record is given up waiting for.
   kRestoreLater,  // The state of now comes back when the move is over.
+  kRepliesLost,   // The new site's, for long enough for a prepare to run out, or a promotion.
+  kMonitorDies,   // And is back at once.
+  kUndoneAnew,    // The new site dies, the monitor restarts, a person undoes the move; it is back.
 };
-constexpr int kTraps = 8;
+constexpr int kTraps = 11;
 
 struct Ambush {
-  Phase phase;
+  Aim aim;
   Trap trap;
   Duration delay;
 };
 
-Ambush ambush_of(const Fault& f) {
-  return {kPhasesAimedAt.at(f.amount % kPhasesAimedAt.size()),
-          static_cast<Trap>(f.amount / 64 % kTraps),
-          Duration(static_cast<std::int64_t>(f.amount / 1024 % 1000) * 1'000'000)};
+// Before anything of the phase has left, while its first messages are under way, or later.
+Duration delay_of(std::int64_t chance) {
+  if (chance < 300) return Duration{0};
+  return chance < 700 ? Duration((chance - 300) * 250'000) : Duration(chance * 1'000'000);
 }
+
+Ambush ambush_of(const Fault& f) {
+  return {kAims.at(f.amount % kAims.size()), static_cast<Trap>(f.amount / 64 % kTraps),
+          delay_of(static_cast<std::int64_t>(f.amount / 1024 % 1000))};
+}
+
+// One of eight ways to spring the same trap.
+int way_of(const Fault& f) { return static_cast<int>(f.amount / 8 % 8); }
 
 Fault as(Fault f, FaultKind kind, int where, Duration lasting) {
   f.kind = kind;
@@ -46,7 +62,7 @@ Fault as(Fault f, FaultKind kind, int where, Duration lasting) {
 
 // Away, and a while later a person who believes that it stays so.
 void cancel(World& world, int service, const Fault& f, int to) {
-  const bool away = f.amount % 2 == 0;
+  const bool away = way_of(f) < 4;
   if (away) strike(world, as(f, FaultKind::kHostDown, end_of(to), f.lasting + 20s));
   after(world, away ? Duration(8s) : Duration(0s),
         [&world, service] { world.people.cancel(service); });
@@ -61,6 +77,25 @@ void restore_later(World& world, const Fault& f) {
   });
 }
 
+// A person is wrong within the seconds that a monitor without memory must wait for.
+void undo_anew(World& world, int service, const Fault& f, int to) {
+  const bool stuck_before = world.policy(service).lease > kLeaseOfTheStuck;
+  const Duration back = (stuck_before ? Duration(61s) : Duration(2500ms)) + f.lasting / 16;
+  strike(world, as(f, FaultKind::kHostDown, end_of(to), back));
+  strike(world, as(f, FaultKind::kKill, kMonitorEnd, 100ms));
+  after(world, 1500ms, [&world, service] { world.people.cancel(service); });
+}
+
+void cut_replies(World& world, const Fault& f, int to) {
+  Fault cut = as(f, FaultKind::kCutOneWay, to, f.lasting + 12s);
+  if (way_of(f) < 2) cut.lasting += 70s;
+  cut.other = kMonitorEnd;
+  strike(world, cut);
+  if (way_of(f) >= 6) return;
+  std::swap(cut.where, cut.other);  // Nothing renews it either, from here on.
+  after(world, 400ms, [&world, cut] { strike(world, cut); });
+}
+
 void trap(World& world, int service, const Fault& f, const Move& move) {
   const Duration long_time = f.lasting + 60s;
   const int new_end = end_of(move.to);
@@ -69,8 +104,8 @@ void trap(World& world, int service, const Fault& f, const Move& move) {
     case Trap::kMonitorAway:
       return strike(world, as(f, FaultKind::kKill, kMonitorEnd, f.lasting + 12s));
     case Trap::kNewSiteAway:
-      return strike(
-          world, as(f, FaultKind::kHostDown, new_end, f.amount % 2 == 0 ? long_time : f.lasting));
+      return strike(world,
+                    as(f, FaultKind::kHostDown, new_end, way_of(f) < 4 ? long_time : f.lasting));
     case Trap::kOldSiteBack: {
       const int old = end_of(1 - move.to);
       world.host_up(old);
@@ -80,7 +115,8 @@ void trap(World& world, int service, const Fault& f, const Move& move) {
     case Trap::kCut: {
       Fault cut = f;
       cut.other = new_end;
-      return strike(world, as(cut, FaultKind::kCutPair, kMonitorEnd, f.lasting + 12s));
+      return strike(world, as(cut, FaultKind::kCutPair, kMonitorEnd,
+                              f.lasting + (way_of(f) < 2 ? Duration(75s) : Duration(12s))));
     }
     case Trap::kNewAppDown: {
       Fault down = f;
@@ -89,16 +125,23 @@ void trap(World& world, int service, const Fault& f, const Move& move) {
     }
     case Trap::kDnsAway: return strike(world, as(f, FaultKind::kDnsDown, 0, f.lasting + 5min));
     case Trap::kRestoreLater: return restore_later(world, f);
+    case Trap::kRepliesLost: return cut_replies(world, f, new_end);
+    case Trap::kMonitorDies:
+      return strike(world, as(f, FaultKind::kKill, kMonitorEnd, f.lasting / 64));
+    case Trap::kUndoneAnew: return undo_anew(world, service, f, move.to);
   }
+}
+
+bool fits(const Aim& aim, const ServiceState& state) {
+  return aim.phase == state.phase && (!aim.fence_left || state.move->fence_left);
 }
 
 }  // namespace
 
 void spring(World& world, int service, const ServiceState& state) {
   if (!state.move || world.healed) return;
-  const auto found =
-      std::find_if(world.ambushes.begin(), world.ambushes.end(),
-                   [&](const Fault& f) { return ambush_of(f).phase == state.phase; });
+  const auto found = std::find_if(world.ambushes.begin(), world.ambushes.end(),
+                                  [&](const Fault& f) { return fits(ambush_of(f).aim, state); });
   if (found == world.ambushes.end()) return;
   const Fault f = *found;
   world.ambushes.erase(found);

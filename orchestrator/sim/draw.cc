@@ -12,15 +12,30 @@ namespace {
 constexpr int kRhoPpm = 110'000;
 
 constexpr std::array<const char*, kFaultKinds> kFaultWords{
-    "cut-pair",       "cut-one-way",      "isolate",  "flap",        "loss",       "slow",
-    "freeze",         "freeze-renewal",   "kill",     "crash-point", "host-down",  "clock-rate",
-    "disk-fails",     "disk-slow",        "app-down", "store-down",  "store-hung", "applier-stops",
-    "dns-down",       "dns-lost-replies", "dns-late", "dns-stale",   "human-edit", "person",
-    "restore-backup", "lose-state",       "firmer",   "ambush",      "suspend"};
+    "cut-pair",   "cut-one-way", "isolate",        "flap",      "loss",
+    "slow",       "freeze",      "freeze-renewal", "kill",      "crash-point",
+    "host-down",  "clock-rate",  "disk-fails",     "disk-slow", "app-down",
+    "store-down", "store-hung",  "applier-stops",  "dns-down",  "dns-lost-replies",
+    "dns-late",   "dns-stale",   "human-edit",     "person",    "restore-backup",
+    "lose-state", "firmer",      "ambush",         "suspend",   "vip",
+    "dry"};
 
 // How often each kind is drawn, among those that are on.
-constexpr std::array<int, kFaultKinds> kWeights{10, 6, 6, 3, 3, 4, 6, 3, 8, 8, 8, 3, 3,  3, 14,
-                                                4,  3, 3, 4, 3, 3, 2, 1, 8, 1, 1, 2, 12, 4};
+constexpr std::array<int, kFaultKinds> kWeights{10, 6, 6, 3, 3, 4, 6, 3, 8, 8, 8, 3,  3, 3, 14, 4,
+                                                3,  3, 4, 3, 3, 2, 1, 8, 1, 1, 2, 12, 4, 6, 1};
+
+int weight_of(FaultKind kind, const Setting& s) {
+  const int usual = kWeights.at(static_cast<std::size_t>(kind));
+  switch (kind) {
+    case FaultKind::kAmbush: return s.siege ? 4 * usual : usual;
+    case FaultKind::kAppDown: return s.siege ? 3 * usual : usual;
+    case FaultKind::kPerson:
+    case FaultKind::kDry: return s.siege ? 2 * usual : usual;
+    case FaultKind::kRestoreBackup:
+    case FaultKind::kLoseState: return s.forgetful ? 8 * usual : usual;
+    default: return usual;
+  }
+}
 
 ServicePolicy draw_policy(Dice& dice) {
   ServicePolicy p;
@@ -49,6 +64,25 @@ ServicePolicy draw_policy(Dice& dice) {
   return p;
 }
 
+// Failures are found fast, and nothing but the gates that guard against harm keeps moves apart.
+void hasten(ServicePolicy& p, std::uint64_t seed) {
+  p.agents = true;
+  p.mode = Mode::kAuto;
+  p.fall = 2;
+  p.rise = 1;
+  p.interval = std::min<Duration>(p.interval, 1s);
+  p.suspect_interval = std::min(p.suspect_interval, p.interval);
+  p.timeout = std::min<Duration>(p.timeout, p.fall * p.interval);
+  p.hold_down = 10s;
+  p.max_moves_per_day = 40;
+  if (seed % 64 == 5 || seed % 64 == 10) p.lease = kLeaseOfTheStuck + 3s;
+  if (seed / 8 % 2 == 0) p.prepare_ttl = p.lease + 2s;
+  p.prepare_ttl = std::max<Duration>(p.prepare_ttl, p.lease + 2s);
+  p.order_ttl = std::max<Duration>(p.order_ttl, p.lease / 6 + 500ms);
+  p.lone_lease = std::max<Duration>(p.lone_lease, 2 * p.lease);
+  p.switchover_budget = p.prepare_ttl / 2 + 2 * p.publish_wait;
+}
+
 int any_pair_end(Dice& dice) { return dice.pick(0, 2); }
 
 Fault draw_fault(Dice& dice, FaultKind kind, Instant at) {
@@ -74,6 +108,8 @@ Fault draw_fault(Dice& dice, FaultKind kind, Instant at) {
     case FaultKind::kCrashPoint:
       f.lasting = dice.chance(600) ? dice.between(20ms, 2s) : dice.between(1s, 60s);
       break;
+    case FaultKind::kVip:
+    case FaultKind::kDry: f.lasting = dice.between(5s, 40s); break;
     case FaultKind::kAppDown:
     case FaultKind::kStoreDown:
     case FaultKind::kStoreHung: f.where = kFirstSite + dice.pick(0, 1); break;
@@ -82,7 +118,25 @@ Fault draw_fault(Dice& dice, FaultKind kind, Instant at) {
   return f;
 }
 
-std::vector<bool> draw_swarm(Dice& dice, bool deadman) {
+// What a seed of its kind is about is always on.
+void keep_on(const Setting& s, std::vector<bool>& on) {
+  const auto set = [&](FaultKind kind, bool is_on) { on[static_cast<std::size_t>(kind)] = is_on; };
+  if (s.siege) {
+    set(FaultKind::kSuspend, false);
+    for (const FaultKind kind :
+         {FaultKind::kAmbush, FaultKind::kAppDown, FaultKind::kPerson, FaultKind::kHostDown}) {
+      set(kind, true);
+    }
+  }
+  if (s.forgetful) {
+    set(FaultKind::kRestoreBackup, true);
+    set(FaultKind::kLoseState, s.seed % 32 == 3);
+  }
+  const ServicePolicy& first = s.services.front();
+  set(FaultKind::kVip, first.agents && first.vip_silent > Duration::zero());
+}
+
+std::vector<bool> draw_swarm(Dice& dice, const Setting& s) {
   std::vector<bool> on(kFaultKinds);
   const int wideness = dice.pick(150, 900);
   for (std::size_t k = 0; k < on.size(); ++k) on[k] = dice.chance(wideness);
@@ -91,9 +145,10 @@ std::vector<bool> draw_swarm(Dice& dice, bool deadman) {
   if (!dice.chance(150)) off(FaultKind::kRestoreBackup);
   if (!dice.chance(100)) off(FaultKind::kLoseState);
   if (!dice.chance(300)) off(FaultKind::kHumanEdit);
+  if (!dice.chance(150)) off(FaultKind::kDry);
   on[static_cast<std::size_t>(dice.chance(500) ? FaultKind::kAppDown : FaultKind::kHostDown)] =
       true;
-  if (!deadman) {
+  if (!s.deadman) {
     // Without the switch an agent that is gone fences nobody, as the manual says.
     off(FaultKind::kFreeze);
     off(FaultKind::kFreezeRenewal);
@@ -106,6 +161,7 @@ std::vector<bool> draw_swarm(Dice& dice, bool deadman) {
   // A host that wakes from sleep has its site's leases as they were before it: the first thing that
   // runs must be its agent. One that dies or freezes just then is beyond what is promised.
   if (dice.chance(700)) off(FaultKind::kSuspend);
+  keep_on(s, on);
   if (on[static_cast<std::size_t>(FaultKind::kSuspend)]) {
     for (const FaultKind kind : {FaultKind::kFreeze, FaultKind::kFreezeRenewal, FaultKind::kKill,
                                  FaultKind::kCrashPoint, FaultKind::kAmbush}) {
@@ -116,13 +172,14 @@ std::vector<bool> draw_swarm(Dice& dice, bool deadman) {
 }
 
 void draw_faults(Dice& dice, Setting& s, Instant begin) {
-  const std::vector<bool> on = draw_swarm(dice, s.deadman);
+  const std::vector<bool> on = draw_swarm(dice, s);
   std::vector<FaultKind> bag;
   for (std::size_t k = 0; k < on.size(); ++k) {
-    if (on[k])
-      bag.insert(bag.end(), static_cast<std::size_t>(kWeights[k]), static_cast<FaultKind>(k));
+    const auto kind = static_cast<FaultKind>(k);
+    if (on[k]) bag.insert(bag.end(), static_cast<std::size_t>(weight_of(kind, s)), kind);
   }
-  const Duration mean = dice.chance(200) ? Duration(5s) : dice.between(8s, 35s);
+  const Duration drawn = dice.chance(200) ? Duration(5s) : dice.between(8s, 35s);
+  const Duration mean = s.siege ? Duration(5s) : drawn;
   Instant at = begin + dice.between(5s, 25s);
   while (at < begin + s.safety) {
     s.faults.push_back(draw_fault(dice, bag[dice.below(bag.size())], at));
@@ -145,14 +202,22 @@ Setting draw_setting(std::uint64_t seed, Duration minutes) {
   Setting s;
   s.seed = seed;
   s.safety = minutes;
-  const ServicePolicy first = draw_policy(dice);
+  s.siege = seed % 8 == 5 || seed % 8 == 2;
+  s.forgetful = seed % 16 == 3;
+  ServicePolicy first = draw_policy(dice);
+  if (s.siege) hasten(first, seed);
+  if (seed % 32 == 3) {  // The record alone remembers numbers.
+    first.agents = false;
+    first.quorum = 1;
+  }
+  if (first.agents && (seed % 16 == 7 || seed % 16 == 10 || seed % 16 == 13)) first.vip_silent = 9s;
   const int services = dice.chance(800) ? 1 : dice.chance(950) ? dice.pick(2, 5) : dice.pick(6, 40);
   if (services > 5) s.safety = s.safety * 5 / services;  // Each seed costs about as much.
   for (int k = 0; k < services; ++k) {
     s.services.push_back(first);
     s.services.back().name = "s" + std::to_string(k);
   }
-  s.deadman = dice.chance(850);
+  s.deadman = dice.chance(850) || s.siege;
   s.references = dice.chance(800);
   s.moves_at_once = dice.pick(1, 3);
   s.breaker_window = dice.between(20s, 90s);

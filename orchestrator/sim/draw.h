@@ -41,8 +41,12 @@ enum class FaultKind {
   kFirmer,         // The monitor starts again with another lease.
   kAmbush,         // Waits for a move to come into a phase, and strikes there.
   kSuspend,        // A host sleeps, and its kernel's timeouts with it; CLOCK_BOOTTIME goes on.
+  kVip,            // keepalived of a site is stopped, killed, hangs or does not hear the other.
+  kDry,            // The monitor runs dry for a while.
 };
-inline constexpr int kFaultKinds = 29;
+inline constexpr int kFaultKinds = 31;
+// A lease so long that a promotion is stuck before the promise of a restarted monitor has ended.
+inline constexpr Duration kLeaseOfTheStuck = 45s;
 const char* to_string(FaultKind kind);
 
 struct Fault {
@@ -71,6 +75,9 @@ struct Setting {
   int late_servers = 100;  // Per mille of the changes that a name server shows up to 20 s later.
   int ttl_factor = 1;      // How much resolvers overstay; 0: for ever.
   bool tireless = true;    // People repair what is broken soon.
+  // Moves come thick and fast, and ambushes with them; or memories are lost again and again.
+  bool siege = false;
+  bool forgetful = false;
   std::array<int, 3> ppm{};
   std::vector<Fault> faults;
 };

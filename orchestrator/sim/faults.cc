@@ -96,6 +96,28 @@ void restart_monitor(World& world, const Fault& f) {
   after(world, std::min<Duration>(f.lasting, 5s), [&world] { world.start_process(kMonitorEnd); });
 }
 
+// A person tries what the monitor would do, in its place.
+void run_dry(World& world, const Fault& f) {
+  world.kill_process(kMonitorEnd);
+  world.monitor.dry = true;
+  world.start_process(kMonitorEnd);
+  after(world, f.lasting, [&world] {
+    world.kill_process(kMonitorEnd);
+    world.monitor.dry = false;
+    world.start_process(kMonitorEnd);
+  });
+}
+
+void at_vip(World& world, const Fault& f) {
+  const int site = static_cast<int>(f.amount / 4 % kSites);
+  switch (f.amount % 4) {
+    case 0: return world.vip.stop(site, f.lasting);
+    case 1: return world.vip.kill(site, f.lasting);
+    case 2: return world.vip.hang(site, f.lasting);
+    default: return world.vip.part(f.lasting);
+  }
+}
+
 void at_store(World& world, const Fault& f) {
   const int site = f.where - kFirstSite;
   const int service = static_cast<int>(f.amount % world.setting.services.size());
@@ -235,6 +257,8 @@ void strike(World& world, const Fault& f) {
     case FaultKind::kFirmer: return restart_monitor(world, f);
     case FaultKind::kAmbush: return world.ambushes.push_back(f);
     case FaultKind::kSuspend: return suspend(world, f);
+    case FaultKind::kVip: return at_vip(world, f);
+    case FaultKind::kDry: return run_dry(world, f);
   }
 }
 

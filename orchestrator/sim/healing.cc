@@ -18,6 +18,9 @@ constexpr Duration kCalm = 20s;
 void World::end_faults() {
   healed = true;
   net.heal();
+  vip.heal();
+  if (monitor.dry) kill_process(kMonitorEnd);
+  monitor.dry = false;
   for (const int host : {kMonitorEnd, kFirstSite, kSecondSite}) {
     SimHost& one = hosts.at(static_cast<std::size_t>(host));
     one.crash_armed = 0;

@@ -10,8 +10,7 @@
 namespace pointsman {
 namespace {
 
-// The slowest a clock may run, as a factor on what it measures.
-Duration at_least(Duration d) { return d * 100 / 112; }
+// The fastest a clock may run, as a factor on what it measures.
 Duration at_most(Duration d) { return d * 100 / 88; }
 
 }  // namespace
@@ -22,10 +21,46 @@ Instant Oracles::now() const { return world_.line.now(); }
 
 void Oracles::check_one_writer(int service) {
   if (!world_.policy(service).agents) return;
-  if (!world_.takes_writes(service, 0) || !world_.takes_writes(service, 1)) return;
+  const bool first = world_.takes_writes(service, 0);
+  const bool second = world_.takes_writes(service, 1);
+  if (first) check_vouched(service, 0);
+  if (second) check_vouched(service, 1);
+  if (!first || !second) return;
   const Instant woke = std::max(world_.site_host(0).woke_at, world_.site_host(1).woke_at);
   if (woke != Instant{0} && now() - woke < kWaking) return;
   world_.fail("S1", world_.policy(service).name + ": both sites take writes");
+}
+
+// Nothing opens by an order, however sound it is: what no voter gave, no voter's promise covers.
+void Oracles::check_vouched(int service, int site) {
+  const auto k = static_cast<std::size_t>(site);
+  const GuardRecord& disk = world_.sites.at(k).disk(service);
+  const SimHost& host = world_.site_host(site);
+  if (disk.role == Role::kNone) return;  // It never reigned: its stores are as people left them.
+  if (host.woke_at != Instant{0} && now() - host.woke_at < kWaking) return;
+  const Instant until = of(service).vouched.at(k);
+  const Duration bound = world_.setting.deadman ? kFenceBoundArmed : kFenceBoundUnarmed;
+  const Duration after = host.clock.now() - until;
+  if (until != Instant{0} && after <= bound) return;
+  world_.fail("S5", fmt::format("{}: site {} takes writes in reign {}, {}",
+                                world_.policy(service).name, site, disk.reign.epoch,
+                                until == Instant{0}
+                                    ? std::string("and nobody vouched for it")
+                                    : fmt::format("{:.1f} s after its lease", seconds(after))));
+}
+
+void Oracles::on_vouch(int service, int site, const Vouch& vouch) {
+  Instant& until = of(service).vouched.at(static_cast<std::size_t>(site));
+  until = std::max(until, vouch.token.n + vouch.lease);
+  if (world_.traces()) {
+    world_.note(fmt::format("{} a vouch for site {} in {} up to {:.3f}",
+                            world_.policy(service).name, site, vouch.reign.epoch,
+                            seconds(vouch.token.n + vouch.lease - Instant{0})));
+  }
+}
+
+void Oracles::on_boot(int site) {
+  for (Service& s : services_) s.vouched.at(static_cast<std::size_t>(site)) = Instant{0};
 }
 
 void Oracles::on_record(int service, int site, const GuardRecord& record) {
@@ -117,7 +152,13 @@ void Oracles::check_losses(int service, int site) {
   }
 }
 
+// A monitor that runs dry asks, and no more.
+void Oracles::check_dry(const char* what) {
+  if (world_.monitor.dry) world_.fail("S19", std::string("a dry run sends ") + what);
+}
+
 void Oracles::on_publish(const Change& change) {
+  check_dry("a change of a record");
   const int service = service_of(change.key.name);
   const Service& s = of(service);
   for (const std::string& value : change.desired) {
@@ -205,114 +246,6 @@ void Oracles::on_probe(int service, int site, bool pass) {
   if (s.fell.at(k)) s.fell_at.at(k) = now();
 }
 
-// Its latest move was a question that left nothing behind.
-void Oracles::forget_in_breaker(int service) {
-  const auto latest = std::find_if(breaker_.rbegin(), breaker_.rend(),
-                                   [&](const auto& each) { return each.second == service; });
-  if (latest != breaker_.rend()) breaker_.erase(std::next(latest).base());
-}
-
-void Oracles::on_decision(int service, const ServiceState& next, const Consequence& decision) {
-  if (world_.onlooker) world_.onlooker(service, next, decision);
-  int rows = 0;
-  for (const JournalLine& line : decision.journal) {
-    if (line.kind == "decision" && line.outcome == "taken") {
-      ++rows;
-      on_row(service, line.rule, next);
-    }
-    if (line.outcome == "refused") ++world_.figures.refusals[line.rule];
-    if (line.rule == "begin-failover") ++world_.figures.moves;
-    if (line.rule == "begin-switchover") ++world_.figures.moves;
-    if (line.rule == "begin-adopt" || line.rule == "begin-recrown") ++world_.figures.moves;
-    if (line.rule == "end-move") {
-      if (line.outcome == "done") ++world_.figures.done;
-      Service& s = of(service);
-      const auto& last = next.last_move;
-      if (line.outcome == "voided" && last && last->automatic && !last->fence_left &&
-          !s.automatic.empty()) {
-        s.automatic.pop_back();
-        forget_in_breaker(service);
-      }
-    }
-    if (world_.traces()) {
-      world_.note(fmt::format("{} {} {} {} [{}]", world_.policy(service).name, line.rule,
-                              line.outcome, line.reason, to_string(next.phase)));
-    }
-  }
-  Service& its = of(service);
-  if (world_.traces() && decision.vouch != its.vouch) {
-    world_.note(fmt::format("{} vouch for site {} in reign {}{}", world_.policy(service).name,
-                            decision.vouch.site, decision.vouch.reign.epoch,
-                            decision.vouch.lone ? ", lone" : ""));
-  }
-  its.vouch = decision.vouch;
-  if (rows >= 12) world_.fail("L6", "a circle of phases without an event between");
-  if (next.move) {
-    Service& s = of(service);
-    if (s.kind != next.move->kind) s.kind = next.move->kind;
-    if (s.kind != MoveKind::kSwitchover) {
-      if (s.planned == next.move->reign.epoch) s.planned = 0;
-    } else {
-      s.planned = next.move->reign.epoch;
-      s.planned_to = next.move->to;
-    }
-  }
-}
-
-void Oracles::on_row(int service, const std::string& rule, const ServiceState& next) {
-  ++world_.figures.rows[rule];
-  world_.note(fmt::format("row {} {}", world_.policy(service).name, rule));
-  spring(world_, service, next);
-  if (rule == "fail-over") on_failover(service, next);
-}
-
-// An automatic move begins.
-void Oracles::on_failover(int service, const ServiceState& next) {
-  Service& s = of(service);
-  const ServicePolicy& policy = world_.policy(service);
-  const int from = next.move ? next.move->from : 0;
-  const auto k = static_cast<std::size_t>(from);
-  s.trigger = s.first_fail.at(k);
-  if (policy.mode != Mode::kAuto || next.hold.on) {
-    world_.fail("S19", "an automatic move of a service that is held or watched only");
-  }
-  const Duration fresh =
-      at_most(policy.lease + policy.fall * policy.interval + policy.timeout) + 4s;
-  if (policy.probes == 1 && !s.fell.at(k) && now() - s.fell_at.at(k) > fresh) {
-    world_.fail("S9", fmt::format("moves after {} failures of {}", s.fails.at(k), policy.fall));
-  }
-  const SimSite& standby = world_.sites.at(1 - k);
-  if (policy.agents && policy.quorum == 2 && now() - standby.fell_at(service) > fresh) {
-    world_.fail("S9", "moves, and no second observer saw the primary down");
-  }
-  if (world_.setting.references &&
-      reference_pass_at_ < s.first_fail.at(k) - at_most(policy.timeout + 1s)) {
-    world_.fail("S11", "moves, and no reference answered since the first failure");
-  }
-  if (policy.agents && !world_.site_host(1 - from).up &&
-      world_.site_host(1 - from).frozen_until < now() - at_most(policy.lease) - 4s) {
-    world_.fail("S10", "moves to a site that is down");
-  }
-  if (!s.automatic.empty() && now() - s.automatic.back() < at_least(policy.hold_down)) {
-    world_.fail("S12", fmt::format("moves {:.1f} s after the last automatic move",
-                                   seconds(now() - s.automatic.back())));
-  }
-  s.automatic.push_back(now());
-  if (next.move) s.automatic_number = next.move->reign.epoch;
-  if (static_cast<int>(s.automatic.size()) > policy.max_moves_per_day) {
-    world_.fail("S12", "more automatic moves than a day may have");
-  }
-  const Duration window = at_least(world_.setting.breaker_window);
-  std::erase_if(breaker_, [&](const auto& each) { return now() - each.first > window; });
-  breaker_.emplace_back(now(), service);
-  std::set<int> whose;
-  for (const auto& [at, who] : breaker_) whose.insert(who);
-  if (static_cast<int>(whose.size()) > world_.setting.moves_at_once) {
-    world_.fail("S13",
-                fmt::format("{} services move within {:.0f} s", whose.size(), seconds(window)));
-  }
-}
-
 void Oracles::on_durable(int service, const std::string& state) {
   constexpr std::string_view kKey = "\"issued\":\"";
   const auto at = state.find(kKey);
@@ -322,6 +255,7 @@ void Oracles::on_durable(int service, const std::string& state) {
 
 void Oracles::on_order(int service, const SendOrder& order) {
   ++orders_;
+  check_dry("an order");
   const bool consented = of(service).consented.contains(order.reign.epoch);
   const bool asks =
       of(service).kind == MoveKind::kFailover || of(service).planned == order.reign.epoch;

@@ -22,7 +22,8 @@ class Oracles {
  public:
   Oracles(World& world, std::size_t services);
 
-  // S1: at no instant do two sites acknowledge writes.
+  // S1: at no instant do two sites acknowledge writes. S5: none does for longer than a vouch that
+  // was sent lasts, and the bound on its fence.
   void check_one_writer(int service);
 
   void on_record(int service, int site, const GuardRecord& record);  // S2
@@ -34,6 +35,9 @@ class Oracles {
                    const Consequence& decision);           // S9 - S13, S19, L6
   void on_durable(int service, const std::string& state);  // S17
   void on_order(int service, const SendOrder& order);      // S17
+  // A vouch leaves, from whomever.
+  void on_vouch(int service, int site, const Vouch& vouch);
+  void on_boot(int site);  // Its clock begins anew.
   void on_probe(int service, int site, bool pass);
   void on_reference_pass() { reference_pass_at_ = now(); }
   void on_ack(int service);
@@ -51,6 +55,8 @@ class Oracles {
   struct Service {
     VouchWish vouch;                        // As last decided; for the trace.
     std::map<std::uint64_t, Named> epochs;  // Whose reign each number is.
+    // Up to when each site has been vouched for since it booted: promises are owed to sites.
+    std::array<Instant, 2> vouched{};
     std::array<std::uint64_t, 2> highest{};
     std::array<std::uint64_t, 2> epoch{};
     std::set<std::uint64_t> consented;  // Numbers that a standby accepted.
@@ -67,16 +73,23 @@ class Oracles {
     std::uint64_t planned = 0;
     int planned_to = -1;
     Instant trigger{0};
+    Phase phase = Phase::kUnadopted;
     std::uint64_t automatic_number = 0;  // Of the latest automatic move.
   };
 
   Instant now() const;
   Service& of(int service) { return services_.at(static_cast<std::size_t>(service)); }
-  void on_failover(int service, const ServiceState& next);
+  void count(const JournalLine& line);
+  void note_vouch(int service, const VouchWish& wish);
+  void on_automatic(int service, bool by_vip, const ServiceState& next);
+  void check_sight(int service, int from);
+  void check_pace(int service, const ServiceState& next);
   void on_row(int service, const std::string& rule, const ServiceState& next);
   void forget_in_breaker(int service);
   void check_losses(int service, int site);
   void check_planned(int service, int site);
+  void check_vouched(int service, int site);
+  void check_dry(const char* what);
 
   World& world_;
   std::vector<Service> services_;

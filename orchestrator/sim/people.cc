@@ -23,6 +23,7 @@ void People::start() {
 
 void People::round() {
   world_.line.in(world_.dice.between(2s, 12s), [this] { round(); });
+  if (world_.dice.chance(250)) world_.monitor.back_up();
   for (int k = 0; k < static_cast<int>(world_.setting.services.size()); ++k) {
     if (!world_.setting.tireless) continue;
     repair(k, false);
@@ -114,6 +115,7 @@ void People::mend_record(int service, const ServiceState& state) {
 void People::repair(int service, bool eager) {
   const ServiceState* state = world_.monitor.state(service);
   if (state == nullptr || world_.hosts[kMonitorEnd].frozen_until > world_.line.now()) return;
+  if (world_.monitor.dry) return;
   const auto later = [&](int per_mille) { return !eager && !world_.dice.chance(per_mille); };
   mend_record(service, *state);
   const Duration in_phase = world_.hosts[kMonitorEnd].clock.now() - state->phase_since;

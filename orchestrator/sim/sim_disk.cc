@@ -13,6 +13,7 @@ SimMonitor::SaverTwin::~SaverTwin() {
 
 std::uint64_t SimMonitor::SaverTwin::save(SaveBatch batch) {
   ++last_;
+  if (monitor_.dry) return done_ = last_;
   if (world_.crash_point(kMonitorEnd)) return last_;
   queue_.push_back(std::move(batch));
   begin();

@@ -35,6 +35,9 @@ void SimMonitor::ExecutorTwin::add_service(int service) {
 void SimMonitor::ExecutorTwin::start(const std::string& service, const Command& command) {
   if (world_.crash_point(kMonitorEnd)) return;
   const int index = world_.index_of(service);
+  const bool reads = std::holds_alternative<ReadRecord>(command) ||
+                     std::holds_alternative<AskAuthorities>(command);
+  if (monitor_.dry && !reads) return rehearse(index, command);
   if (const auto* order = std::get_if<SendOrder>(&command)) {
     lanes_[{index, order->site}].queue.push_back(*order);
     world_.on_host(kMonitorEnd, world_.line.now(),
@@ -50,6 +53,19 @@ void SimMonitor::ExecutorTwin::start(const std::string& service, const Command& 
     jobs_.push_back({index, command});
     world_.on_host(kMonitorEnd, world_.line.now(), [this] { next_job(); });
   }
+}
+
+// All of a move is rendered where it would begin, and then it ends.
+void SimMonitor::ExecutorTwin::rehearse(int service, const Command& command) {
+  const auto* order = std::get_if<SendOrder>(&command);
+  if (order == nullptr || order->kind != OrderKind::kPrepare) return;
+  OrderAnswered answered;
+  answered.site = order->site;
+  answered.kind = order->kind;
+  answered.reason = "rendered, not sent";
+  world_.on_host(
+      kMonitorEnd, world_.line.now() + world_.dice.between(2ms, 900ms),
+      [this, service, answered] { monitor_.give(world_.policy(service).name, answered); });
 }
 
 // --- Orders.
@@ -75,6 +91,9 @@ void SimMonitor::ExecutorTwin::deliver(int service, const SendOrder& order) {
   sent_[{service, order.site}] = {asked, wire.sequence};
   if (!known) return answered(service, order, nullptr);
   world_.oracles.on_order(service, order);
+  if (wire.verb == Verb::kAdopt && order.power == order.site) {  // Adoption is a vouch.
+    world_.oracles.on_vouch(service, order.site, {0, wire.reign, wire.token, wire.lease});
+  }
   Network::Call call;
   call.from = kMonitorEnd;
   call.to = end_of(order.site);

@@ -27,6 +27,7 @@ class SimMonitor::ExecutorTwin final : public Executor {
     Command command;
   };
 
+  void rehearse(int service, const Command& command);
   void next_order(int service, int site);
   void deliver(int service, const SendOrder& order);
   void answered(int service, const SendOrder& order, const OrderReply* reply);

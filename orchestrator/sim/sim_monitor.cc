@@ -5,11 +5,16 @@
 #include <algorithm>
 
 #include "orchestrator/shell/agent_view.h"
+#include "orchestrator/shell/voucher.h"
 #include "orchestrator/sim/sim_disk.h"
 #include "orchestrator/sim/sim_executor.h"
 #include "orchestrator/sim/world.h"
 
 namespace pointsman {
+
+namespace {
+constexpr std::size_t kBackupsMost = 8;
+}  // namespace
 
 SimMonitor::SimMonitor(World& world) : world_(world) {}
 SimMonitor::~SimMonitor() = default;
@@ -58,6 +63,11 @@ void SimMonitor::start() {
   }
 }
 
+void SimMonitor::back_up() {
+  backups.push_back(disk);
+  if (backups.size() > kBackupsMost) backups.pop_front();
+}
+
 void SimMonitor::stop() {
   decider_.reset();
   executor_.reset();
@@ -66,7 +76,8 @@ void SimMonitor::stop() {
 }
 
 void SimMonitor::add_service(int service) {
-  const ServicePolicy& policy = world_.policy(service);
+  ServicePolicy policy = world_.policy(service);
+  policy.dry = dry;
   std::optional<KeptState> kept;
   const auto found = disk.states.find(policy.name);
   if (found != disk.states.end()) {
@@ -104,13 +115,14 @@ void SimMonitor::give(const std::string& service, decltype(Event::what) what) {
 }
 
 void SimMonitor::ask(int service, OperatorAsked asked) {
+  if (dry) return;  // Its API refuses.
   world_.on_host(
       kMonitorEnd, world_.line.now(),
       [this, name = world_.policy(service).name, asked = std::move(asked)] { give(name, asked); });
 }
 
 void SimMonitor::order(int service, const SendOrder& order) {
-  executor_->start(world_.policy(service).name, order);
+  if (executor_ && !dry) executor_->start(world_.policy(service).name, order);
 }
 
 void SimMonitor::turn(std::optional<LoopEvent> event) {
@@ -152,6 +164,11 @@ void SimMonitor::poll(std::size_t site) {
   const Instant asked = clock().now();
   PollRequest request =
       book_->with([&](VouchBook& book) { return book.request("monitor", services); });
+  if (dry) request = only_asking(std::move(request), disk.counter);
+  for (const ServicePoll& poll : request.services) {
+    if (poll.vouch)
+      world_.oracles.on_vouch(world_.index_of(poll.service), static_cast<int>(site), *poll.vouch);
+  }
   const ServicePolicy& policy = world_.policy(0);
   const Duration interval =
       hurried_ ? std::min<Duration>(policy.suspect_interval, 250ms) : policy.poll_interval();

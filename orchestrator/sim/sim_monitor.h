@@ -41,7 +41,9 @@ class SimMonitor {
     std::uint64_t counter = 0;
   };
   Disk disk;
-  std::deque<Disk> backups;  // Oldest first.
+  std::deque<Disk> backups;  // Oldest first, at most 8.
+  bool dry = false;          // From its next start on: nothing is kept, and nothing leaves.
+  void back_up();
   bool disk_fails = false;
   Duration disk_slow{0};
 

@@ -64,6 +64,18 @@ bool SimSite::fence_read_back(int service) const {
   return k < services_.size() && services_[k].runner->report().fenced >= disk_[k].fence_epoch;
 }
 
+bool SimSite::ask_vip(int service, std::optional<bool> holds) {
+  const SimHost& host = world_.site_host(site_);
+  if (!host.running || world_.line.now() < host.frozen_until) return false;
+  bool fit = false;
+  world_.arrive_at(end(), [this, &fit, service, holds] {
+    const auto k = static_cast<std::size_t>(service);
+    fit = vip_unfit(services_[k].runner->on_vip(holds)).empty();
+    follow_up(k);
+  });
+  return fit;
+}
+
 // --- The process.
 
 Result<void> SimSite::keep(int service, const GuardRecord& record) {
@@ -126,6 +138,13 @@ void SimSite::start_service(int service, std::uint64_t incarnation) {
   }
   parts.drivers.push_back({make_driver_twin(world_, world_.store(service, site_)), true, 2s});
   parts.witness = witness_.get();
+  if (policy.vip_silent > Duration::zero()) {
+    parts.vip_holds = world_.vip.word(service, site_);
+    parts.tell_worth = [this, service](int worth) -> Result<void> {
+      world_.vip.set_worth(service, site_, worth);
+      return {};
+    };
+  }
   services_[k].runner = std::make_unique<ServiceRunner>(std::move(parts));
   services_[k].worker = services_[k].runner->workers().front();
   // Heard once whoever rang has ended (follow_up).
@@ -265,6 +284,9 @@ void SimSite::poll_peer() {
     world_.on_host(end(), std::max(clock().when(next), world_.line.now() + 1ms),
                    [this] { poll_peer(); });
   };
+  for (const ServicePoll& poll : request.services) {
+    if (poll.vouch) world_.oracles.on_vouch(world_.index_of(poll.service), 1 - site_, *poll.vouch);
+  }
   if (request.services.empty()) return again();
   Network::Call call;
   call.from = end();

@@ -35,6 +35,8 @@ class SimSite {
   // When the probes of this site last counted `fall` failures of the other in a row; true time.
   Instant fell_at(int service) const { return fell_at_.at(static_cast<std::size_t>(service)); }
   bool fence_read_back(int service) const;
+  // keepalived's script calls: whether this site is fit to serve. No agent, no.
+  bool ask_vip(int service, std::optional<bool> holds);
 
  private:
   class WitnessTwin;

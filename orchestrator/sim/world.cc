@@ -38,6 +38,7 @@ World::World(Setting drawn, bool traces)
       zone(*this),
       oracles(*this, setting.services.size()),
       clients(*this),
+      vip(*this),
       sites{SimSite(*this, 0), SimSite(*this, 1)},
       monitor(*this),
       people(*this),
@@ -143,6 +144,7 @@ void World::host_up(int index) {
   host.frozen_until = Instant{0};
   host.clock.reboot(Instant{0} + dice.between(1s, 300s));
   note(fmt::format("host {} up", index));
+  if (index != kMonitorEnd) oracles.on_boot(index - kFirstSite);
   for (int service = 0; index != kMonitorEnd && service < static_cast<int>(stores.size());
        ++service) {
     const int site = index - kFirstSite;
@@ -181,6 +183,11 @@ Duration World::freeze_in_renewal(int site) {
 
 void World::set_kernel(int service, int site, Instant at, const KernelState& state) {
   kernels.at(static_cast<std::size_t>(service)).at(static_cast<std::size_t>(site)).set(at, state);
+  if (traces_) {
+    note(fmt::format("kernel {}/{} {} until {:.3f}, in {:.3f} s", service, site,
+                     static_cast<int>(state.mode), seconds(state.until - Instant{0}),
+                     seconds(at - line.now())));
+  }
   line.at(at, [this, service] { oracles.check_one_writer(service); });
 }
 
@@ -255,6 +262,7 @@ void World::begin() {
     line.in(dice.between(0s, 2s), [this, host] { start_process(host); });
   }
   clients.start();
+  vip.start();
   replicate();
 }
 

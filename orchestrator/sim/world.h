@@ -18,6 +18,7 @@
 #include "orchestrator/sim/sim_monitor.h"
 #include "orchestrator/sim/sim_site.h"
 #include "orchestrator/sim/sim_store.h"
+#include "orchestrator/sim/sim_vip.h"
 #include "orchestrator/sim/sim_zone.h"
 #include "orchestrator/sim/timeline.h"
 
@@ -136,6 +137,7 @@ class World {
   Oracles oracles;
   Figures figures;
   Clients clients;
+  SimVip vip;
   std::array<SimSite, kSites> sites;
   SimMonitor monitor;
   People people;

@@ -119,12 +119,21 @@ TEST_CASE("a restarted agent goes on from what its former run was told") {
 
 TEST_CASE("worth: fenced at once nothing, in power more only when an election is over") {
   VipWorth worth;
-  CHECK_EQ(worth.now(Role::kStandby, kNow), 0);
-  CHECK_EQ(worth.now(Role::kPrimary, kNow + 1s), 0);
-  CHECK_EQ(worth.now(Role::kPrimary, kNow + 5s), 0);
-  CHECK_EQ(worth.now(Role::kPrimary, kNow + 6s), 1);
-  CHECK_EQ(worth.now(Role::kFenced, kNow + 7s), -254);
-  CHECK_EQ(worth.now(Role::kPrimary, kNow + 8s), 0);  // Crowned again: it may hold it at once.
+  CHECK_EQ(worth.now(Role::kStandby, kNow, false), 0);
+  CHECK_EQ(worth.now(Role::kPrimary, kNow + 1s, false), 0);
+  CHECK_EQ(worth.now(Role::kPrimary, kNow + 5s, false), 0);
+  CHECK_EQ(worth.now(Role::kPrimary, kNow + 6s, false), 1);
+  CHECK_EQ(worth.now(Role::kFenced, kNow + 7s, false), -254);
+  CHECK_EQ(worth.now(Role::kPrimary, kNow + 8s, false), 0);  // Crowned again: may hold it at once.
   VipWorth restarted;
-  CHECK_EQ(restarted.now(Role::kPrimary, kNow), 1);
+  CHECK_EQ(restarted.now(Role::kPrimary, kNow, false), 1);
+}
+
+// Else the preferred site, which follows within these seconds, would take it back, and power after.
+TEST_CASE("worth: a site that comes to power and holds the address keeps it") {
+  VipWorth worth;
+  CHECK_EQ(worth.now(Role::kStandby, kNow, true), 0);
+  CHECK_EQ(worth.now(Role::kPrimary, kNow + 1s, false), 0);
+  CHECK_EQ(worth.now(Role::kPrimary, kNow + 2s, true), 1);
+  CHECK_EQ(worth.now(Role::kPrimary, kNow + 3s, false), 1);
 }
