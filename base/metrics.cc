@@ -75,12 +75,12 @@ void MetricsPage::counter(const Metric& metric, MetricLabels labels, double valu
   if (sample != nullptr) sample->counter.value = value;
 }
 
-void MetricsPage::state(const Metric& metric, const MetricLabels& labels, const std::string& name,
-                        const std::string& now, const std::vector<std::string>& words) {
+void MetricsPage::state(const Metric& metric, const MetricLabels& labels,
+                        const std::vector<std::string>& words) {
   for (const std::string& word : words) {
     MetricLabels all = labels;
-    all.emplace_back(name, word);
-    gauge(metric, std::move(all), word == now ? 1 : 0);
+    all.back().second = word;
+    gauge(metric, std::move(all), word == labels.back().second ? 1 : 0);
   }
 }
 
@@ -138,8 +138,8 @@ void Counts::observe(const Metric& metric, const MetricLabels& labels, double se
       ++dropped_;
       return;
     }
-    found = all.histograms.emplace(labels, std::make_unique<prometheus::Histogram>(all.buckets))
-                .first;
+    found =
+        all.histograms.emplace(labels, std::make_unique<prometheus::Histogram>(all.buckets)).first;
   }
   found->second->Observe(seconds);
 }
@@ -152,8 +152,7 @@ void Counts::collect(MetricsPage& page) const {
       page.counter(family->metric, labels, value);
     }
     for (const auto& [labels, histogram] : family->histograms) {
-      auto* sample =
-          page.families_->add(family->metric, prometheus::MetricType::Histogram, labels);
+      auto* sample = page.families_->add(family->metric, prometheus::MetricType::Histogram, labels);
       if (sample != nullptr) sample->histogram = histogram->Collect().histogram;
     }
   }

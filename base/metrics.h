@@ -9,9 +9,9 @@
 #include <utility>
 #include <vector>
 
-// What /metrics serves, in Prometheus' text format. The texts and the histograms are prometheus-cpp's
-// (its own server is not used: ours is guarded); what is here bounds them. A label's value may come
-// from far away: it is cut and cleaned, and a family takes only so many of them.
+// What /metrics serves, in Prometheus' text format. Text and histograms are prometheus-cpp's (its
+// own server is not used: ours is guarded); what is here bounds them. A label's value may come from
+// far away: it is cut and cleaned, and a family takes only so many of them.
 
 namespace pointsman {
 
@@ -40,9 +40,9 @@ class MetricsPage {
 
   void gauge(const Metric& metric, MetricLabels labels, double value);
   void counter(const Metric& metric, MetricLabels labels, double value);
-  // The same as `name` = `now`: one sample of 1, and one of 0 for each other of `words`.
-  void state(const Metric& metric, const MetricLabels& labels, const std::string& name,
-             const std::string& now, const std::vector<std::string>& words);
+  // The last label is one of `words`: 1 for it, and 0 for each other.
+  void state(const Metric& metric, const MetricLabels& labels,
+             const std::vector<std::string>& words);
 
   // Families by name. Tells in pointsman_metrics_dropped how many series were left out.
   std::string text();
@@ -56,8 +56,8 @@ class MetricsPage {
 // Everything is served as this.
 inline constexpr const char* kMetricsType = "text/plain; version=0.0.4; charset=utf-8";
 
-// Counters and histograms of what happens, for as long as the process lives. Thread-safe: whoever
-// has something happen counts it, whoever is scraped reads; the lock is held for no longer than that.
+// Counters and histograms of what happens, for as long as the process lives. Thread-safe: where it
+// happens it is counted, and a scrape reads; the lock is held for no longer than that.
 class Counts {
  public:
   Counts();

@@ -4,6 +4,8 @@
 
 #include <string>
 
+#include "base/process_metrics.h"
+
 using namespace pointsman;
 
 namespace {
@@ -111,8 +113,24 @@ TEST_CASE("metrics: a counter is there at nought before anything happens, and on
 
 TEST_CASE("metrics: of the words of a state exactly one is set") {
   MetricsPage page;
-  page.state(kUp, {{"service", "a"}}, "phase", "stuck", {"steady", "stuck"});
+  page.state(kUp, {{"service", "a"}, {"phase", "stuck"}}, {"steady", "stuck"});
   const std::string text = page.text();
   CHECK(holds(text, "pointsman_site_up{service=\"a\",phase=\"steady\"} 0"));
   CHECK(holds(text, "pointsman_site_up{service=\"a\",phase=\"stuck\"} 1"));
+}
+
+TEST_CASE("metrics: a process tells of itself what Prometheus expects") {
+  MetricsPage page;
+  put_process_metrics(page);
+  const std::string text = page.text();
+  for (const char* name :
+       {"process_cpu_seconds_total ", "process_threads ", "process_resident_memory_bytes ",
+        "process_start_time_seconds ", "process_open_fds ", "process_max_fds "}) {
+    const auto at = text.find("\n" + std::string(name));
+    CHECK_MESSAGE(at != std::string::npos, name);
+    if (at == std::string::npos) continue;
+    const double value = std::stod(text.substr(at + 1 + std::string(name).size()));
+    CHECK_MESSAGE(value >= 0, name);
+    if (std::string(name) == "process_start_time_seconds ") CHECK(value > 1.5e9);
+  }
 }
