@@ -89,8 +89,13 @@ void Measures::heard(const std::string& service, int site, const ServiceReport& 
   std::vector<StoreSeen> seen;
   for (const StoreReport& store : report.stores) {
     if (seen.size() >= kStoresMost) break;
-    seen.push_back({store.name, store.liveness == Liveness::kUp, store.replica,
-                    store.applier_running, store.lag});
+    // Redis tells no lag of its own: what it lacked of what the primary had told.
+    std::optional<Duration> lag = store.lag;
+    if (!lag && store.caught_up_age && store.told_age) {
+      lag = std::max<Duration>(*store.caught_up_age - *store.told_age, 0s);
+    }
+    seen.push_back(
+        {store.name, store.liveness == Liveness::kUp, store.replica, store.applier_running, lag});
   }
   const std::lock_guard lock(stores_mutex_);
   stores_[{service, site}] = std::move(seen);
