@@ -298,11 +298,7 @@ void read_agent(ConfigTable table, Reading& reading) {
   config.listen = place_of_text(table, "listen", table.text("listen", config.listen), true);
   config.state_dir = table.text("state_dir", config.state_dir);
   config.control = table.text("control", config.control);
-  place_of_text(table, "metrics", table.text("metrics"), true);
-  if (table.has("metrics")) {
-    reading.warnings.push_back(table.where("metrics") +
-                               ": not in effect in this version: there is no /metrics");
-  }
+  config.metrics = place_of_text(table, "metrics", table.text("metrics"), true);
   config.monitors = table.texts("monitors");
   if (config.monitors.empty() && (!table.has("monitors") || table.is_list("monitors"))) {
     table.complain("monitors", "certificate names that may give orders, as [\"monitor\"]",

@@ -66,6 +66,7 @@ struct AgentConfig {
   std::string listen = "0.0.0.0:7443";
   std::string state_dir = "/var/lib/pointsman-agent";
   std::string control = "/run/pointsman-agent/control.sock";
+  std::string metrics;  // "127.0.0.1:9780"; "": /metrics is not served.
   std::vector<std::string> monitors;
   Duration stop_units_after = 30s;
   TlsIdentity tls;

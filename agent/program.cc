@@ -7,11 +7,13 @@
 
 #include <fmt/format.h>
 
+#include "agent/agent_metrics.h"
 #include "agent/drivers/drivers.h"
 #include "agent/dry_driver.h"
 #include "base/address.h"
 #include "base/crypto.h"
 #include "base/log.h"
+#include "base/metrics.h"
 
 namespace pointsman {
 namespace {
@@ -169,7 +171,30 @@ Result<void> AgentProgram::start() {
   }
   RETURN_IF_ERROR(server_->start());
   start_peers(random_id());
+  start_metrics();
   return {};
+}
+
+// Nothing of a site hangs on it: an agent that cannot serve it runs all the same.
+void AgentProgram::start_metrics() {
+  if (config_.metrics.empty()) return;
+  std::vector<ServiceRunner*> services;
+  for (const auto& service : services_) services.push_back(service.get());
+  metrics_.route("GET", "/metrics", [this, services](const HttpCall&) {
+    std::vector<ServiceReport> reports;
+    for (ServiceRunner* service : services) reports.push_back(service->report());
+    HttpReply reply;
+    reply.content_type = kMetricsType;
+    reply.body = agent_metrics(reports, config_.tls);
+    return reply;
+  });
+  HttpServerOptions options;
+  options.listen = config_.metrics;
+  options.body_most = 1 << 10;
+  options.connections_most = 16;
+  options.connections_per_source = 8;
+  const auto started = metrics_.start(options);
+  if (!started) log(LogLevel::kError, "metrics-unserved", {{"reason", started.error().message}});
 }
 
 void AgentProgram::leave(Duration within) {
@@ -180,6 +205,7 @@ void AgentProgram::leave(Duration within) {
                       [](const auto& service) { return service->may_leave(); })) {
     std::this_thread::sleep_for(20ms);
   }
+  metrics_.stop();
   if (server_) server_->stop();
   for (const auto& peer : peers_) peer->stop();
   if (deadman_) deadman_->stop();

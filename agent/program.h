@@ -11,6 +11,7 @@
 #include "agent/service_runner.h"
 #include "agent/witness.h"
 #include "base/file.h"
+#include "base/http_server.h"
 
 // The agent as a whole: made from its configuration, started, told to leave.
 
@@ -42,6 +43,7 @@ class AgentProgram {
   void find_deadman();
   void start_deadman();
   void start_peers(const std::string& run);
+  void start_metrics();
 
   const AgentConfig& config_;
   Witness* const witness_;
@@ -53,6 +55,7 @@ class AgentProgram {
   std::unique_ptr<DeadmanThread> deadman_;
   std::vector<std::unique_ptr<PeerPoller>> peers_;
   std::unique_ptr<AgentServer> server_;
+  HttpServer metrics_;
 };
 
 // The ports of a service, told apart: those of its stores, and all others, which are public.

@@ -38,18 +38,39 @@ std::vector<std::string> certificate_names(const X509* certificate) {
   return names;
 }
 
-Result<std::vector<std::string>> certificate_names(const std::string& file) {
+namespace {
+
+Result<std::unique_ptr<X509, Free>> certificate_of(const std::string& file) {
   const auto text = read_file(file);
   if (!text) return text.error();
   const std::unique_ptr<BIO, Free> bio(
       BIO_new_mem_buf(text->data(), static_cast<int>(text->size())));
-  const std::unique_ptr<X509, Free> certificate(
+  std::unique_ptr<X509, Free> certificate(
       PEM_read_bio_X509(bio.get(), nullptr, no_passphrase, nullptr));
   ERR_clear_error();
   if (certificate == nullptr) {
     return Error{ErrorCode::kInvalid, file + ": no certificate in PEM form"};
   }
-  return certificate_names(certificate.get());
+  return certificate;
+}
+
+}  // namespace
+
+Result<std::vector<std::string>> certificate_names(const std::string& file) {
+  const auto certificate = certificate_of(file);
+  if (!certificate) return certificate.error();
+  return certificate_names(certificate->get());
+}
+
+Result<std::int64_t> certificate_seconds_left(const std::string& file) {
+  const auto certificate = certificate_of(file);
+  if (!certificate) return certificate.error();
+  int days = 0;
+  int rest = 0;
+  if (ASN1_TIME_diff(&days, &rest, nullptr, X509_get0_notAfter(certificate->get())) != 1) {
+    return Error{ErrorCode::kInvalid, file + ": its end of validity cannot be read"};
+  }
+  return std::int64_t{86'400} * days + rest;
 }
 
 }  // namespace pointsman

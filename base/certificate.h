@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -17,5 +18,9 @@ std::vector<std::string> certificate_names(const X509* certificate);
 
 // Of the first certificate of a PEM file. kInvalid when there is none in it.
 Result<std::vector<std::string>> certificate_names(const std::string& file);
+
+// Until the first certificate of a PEM file ends, by the wall clock; negative: it has ended.
+// kInvalid when there is none in it.
+Result<std::int64_t> certificate_seconds_left(const std::string& file);
 
 }  // namespace pointsman

@@ -79,7 +79,8 @@ class Quickstart:
     def start(self):
         addresses = list(SITES.values())
         self.ports = {what: choose_port(addresses, port, what) for what, port in
-                      (("MariaDB", 3306), ("Redis", 6379), ("app", 8080), ("agent", 7443))}
+                      (("MariaDB", 3306), ("Redis", 6379), ("app", 8080), ("agent", 7443),
+                       ("metrics", 9780))}
         self.ports["dns"] = choose_port([DNS], 5300, "DNS")
         self.ports["web"] = choose_port([WEB], 8780, "the API")
         self.sites = [Site(self.state, name, 201 + i, self.ports) for i, name in enumerate(SITES)]
@@ -136,6 +137,7 @@ class Quickstart:
         settings = {
             "service": SERVICE, "listen": f"{site.address}:{self.ports['agent']}",
             "state_dir": str(folder / "state"), "control": str(folder / "control.sock"),
+            "metrics": f"{site.address}:{self.ports['metrics']}",
             "tls": self.tls(certs, site.name),
             "peer": f"https://{peer.address}:{self.ports['agent']}",
             "mysql_password_file": config_text.secret_file(folder / "mysql.password",

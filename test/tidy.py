@@ -52,6 +52,7 @@ LIBRARIES = {
     r"(mysql|mysqld_error|errmsg|mariadb/\w+)\.h|mariadb/": r"agent/drivers/mysql_\w+\.cc",
     r"hiredis/": r"agent/drivers/redis_\w+\.cc",
     r"nftables/": r"agent/drivers/nft_\w+\.cc",
+    r"prometheus/": r"base/metrics\.cc",
     r"systemd/": r"base/\w+\.cc|orchestrator/shell/\w+\.cc|agent/\w+\.cc",
     r"CLI/": r"orchestrator/cli/\w+\.cc|orchestrator/main\.cc|agent/main\.cc",
     r"doctest/": r"$^",

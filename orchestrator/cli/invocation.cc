@@ -264,6 +264,16 @@ void Reader::add_render() {
   service(*keepalived, true);
   keepalived->add_option("--dir", in_.dir, "Where SERVICE-SITE.conf are written [.]")
       ->type_name("DIR");
+  auto* prometheus =
+      render.add_subcommand("prometheus", "Whom Prometheus asks: the estate's addresses");
+  common(*prometheus);
+  service(*prometheus, false);
+  prometheus->add_option("--dir", in_.dir, "Where JOB.json are written [.]")->type_name("DIR");
+  prometheus
+      ->add_option("--jobs", in_.jobs,
+                   "Exporters of the sites: node, mysql, redis, minio [node,mysql,redis]")
+      ->delimiter(',')
+      ->type_name("JOB,...");
 }
 
 // "there is no command "stauts"; did you mean "status"?", or "" when the command is known.

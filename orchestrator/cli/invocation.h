@@ -33,6 +33,7 @@ struct Invocation {
   Duration wait = 10min;  // How long to follow a move.
   std::string dir;        // certs, render
   std::vector<std::string> names;
+  std::vector<std::string> jobs;  // render prometheus: of the sites; empty: the usual ones.
   bool renew = false;
   std::vector<std::string> question;  // simulate: for pointsman-sim, as it reads it.
 };

@@ -65,6 +65,7 @@ int run_cli(std::vector<std::string> arguments, const Terminal& terminal) {
   if (asked.command.rfind("certs", 0) == 0) return run_certs(asked, terminal);
   if (asked.command == "simulate") return run_simulate(asked, terminal);
   if (asked.command == "render keepalived") return run_render(asked, terminal);
+  if (asked.command == "render prometheus") return run_render_prometheus(asked, terminal);
   const auto path = control_path(asked);
   if (!path.ok()) {
     return tell({kExitUsage, "invalid", "", path.error().message, ""}, asked.json, terminal);

@@ -51,6 +51,8 @@ int run_certs(const Invocation& asked, const Terminal& terminal);
 int run_simulate(const Invocation& asked, const Terminal& terminal);
 // A pair of configurations of keepalived, one a site.
 int run_render(const Invocation& asked, const Terminal& terminal);
+// Whom Prometheus asks, a file a job.
+int run_render_prometheus(const Invocation& asked, const Terminal& terminal);
 
 // With the daemon down: asks the agents that the configuration names. Says what it found, for
 // people; appends it to `agents` for scripts.

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/log.h"
+#include "base/metrics.h"
 #include "orchestrator/shell/api_order.h"
 
 namespace pointsman {
@@ -24,6 +25,7 @@ HttpReply json_reply(int status, const Json& json) {
 void Api::serve(HttpServer& server) {
   route(server, "GET", "/healthz", &Api::health);
   route(server, "GET", "/readyz", &Api::ready);
+  if (parts_.metrics) route(server, "GET", "/metrics", &Api::metrics);
   route(server, "GET", "/api/v1/services", &Api::services);
   route(server, "GET", "/api/v1/services/{service}", &Api::service);
   route(server, "GET", "/api/v1/services/{service}/explain", &Api::explain);
@@ -177,6 +179,13 @@ HttpReply Api::ready(const HttpCall&) {
   const std::string store = parts_.loop.store_problem();
   if (!store.empty()) return problem(503, "Service Unavailable", "state cannot be saved: " + store);
   return json_reply(200, Json::object({{"status", "ready"}}));
+}
+
+HttpReply Api::metrics(const HttpCall&) {
+  HttpReply reply;
+  reply.content_type = kMetricsType;
+  reply.body = parts_.metrics();
+  return reply;
 }
 
 HttpReply Api::tell(const std::string& service, const Result<OperatorAnswer>& answer) const {

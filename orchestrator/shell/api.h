@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <map>
 #include <string>
 
@@ -26,6 +27,7 @@ class Api {
     bool dry_run = false;
     std::map<std::string, std::string> tokens;  // Role -> token. Empty on the control socket.
     bool trusted = false;                       // The control socket: no tokens.
+    std::function<std::string()> metrics = {};  // Of GET /metrics.
   };
   explicit Api(Parts parts) : parts_(std::move(parts)), doorkeeper_(parts_.tokens) {}
 
@@ -50,6 +52,7 @@ class Api {
   HttpReply move(const HttpCall& call);
   HttpReply health(const HttpCall& call);
   HttpReply ready(const HttpCall& call);
+  HttpReply metrics(const HttpCall& call);
   HttpReply order(const HttpCall& call);
   HttpReply order_all(const HttpCall& call);
 

@@ -145,7 +145,11 @@ Result<void> Daemon::make_outside() {
   for (const ProviderSettings& settings : config_.providers) {
     auto provider = make_provider(settings, clock_);
     if (!provider.ok()) return provider.error();
-    seats_[settings.name] = std::make_unique<ProviderSeat>(std::move(*provider));
+    seats_[settings.name] = std::make_unique<ProviderSeat>(
+        std::move(*provider), clock_,
+        [this, name = settings.name](const char* operation, Duration took, auto failed) {
+          measures_.asked_provider(name, operation, took, failed);
+        });
     lanes_[settings.name] = std::make_unique<Lane>("dns-" + settings.name);
   }
   for (const ServiceSettings& service : config_.services) {
@@ -207,6 +211,10 @@ void Daemon::on_probe(const EngineEvent& event) {
           name + "/" + outside.policy.sites.at(static_cast<std::size_t>(site)).name + "/";
       if (!event.target.starts_with(prefix)) continue;
       const int probe = std::atoi(event.target.c_str() + prefix.size());
+      if (event.kind == EngineEvent::Kind::kObservation) {
+        measures_.probed(name, outside.policy.sites.at(static_cast<std::size_t>(site)).name,
+                         event.observation);
+      }
       if (event.kind == EngineEvent::Kind::kDoubt) {
         hurry_references();
         loop_->post({name, ProbeDoubted{site, probe, event.started}, nullptr});
@@ -261,10 +269,28 @@ void Daemon::start_rounds() {
   rounds_.start();
 }
 
+// What a reload may change of the configuration is not among it.
+void Daemon::make_metrics() {
+  std::map<std::string, std::vector<std::string>> providers;
+  for (const ServiceSettings& service : config_.services) {
+    auto& of_records = providers[service.name];
+    for (const RecordSettings& record : service.records) of_records.push_back(record.provider);
+  }
+  std::map<std::string, std::string> certificates;
+  if (!config_.tls.cert_file.empty()) certificates["own"] = config_.tls.cert_file;
+  if (!config_.tls.ca_file.empty()) certificates["ca"] = config_.tls.ca_file;
+  if (config_.web && !config_.web->cert.empty()) certificates["web"] = config_.web->cert;
+  metrics_ = std::make_unique<DaemonMetrics>(
+      DaemonMetrics::Parts{clock_, *loop_, outside_, measures_, *preflights_, std::move(providers),
+                           std::move(certificates), config_.credentials});
+}
+
 Result<void> Daemon::start_servers() {
+  make_metrics();
   const auto parts = [&] {
-    return Api::Parts{clock_,       *loop_,   *saver_, *executor_, outside_,
-                      config_.name, dry_run_, {},      false};
+    return Api::Parts{
+        clock_,       *loop_,   *saver_, *executor_, outside_,
+        config_.name, dry_run_, {},      false,      [this] { return metrics_->text(); }};
   };
   Api::Parts trusted = parts();
   trusted.trusted = true;
@@ -304,6 +330,7 @@ Result<void> Daemon::find_sender() {
 void Daemon::make_machinery() {
   saver_ = std::make_unique<Saver>(clock_, *store_);
   const auto on_heard = [this](const Voucher::Heard& heard) {
+    measures_.heard(heard.service, heard.site, heard.report);
     const ServicePolicy& policy = outside_.at(heard.service).policy;
     loop_->post({heard.service, AgentHeard{heard.site, view_of(policy, heard.report), heard.asked},
                  nullptr});
@@ -335,9 +362,17 @@ void Daemon::make_machinery() {
   } else {
     executor_ = std::make_unique<RealExecutor>(std::move(parts));
   }
-  loop_ = std::make_unique<Loop>(Decider::Parts{clock_, *executor_, voucher_->book(), *saver_,
-                                                stored_.counter, config_.max_moves_at_once,
-                                                config_.breaker_window, config_.name});
+  Decider::Parts deciding{clock_,
+                          *executor_,
+                          voucher_->book(),
+                          *saver_,
+                          stored_.counter,
+                          config_.max_moves_at_once,
+                          config_.breaker_window,
+                          config_.name};
+  deciding.watch = [this](const ServicePolicy& policy, const ServiceState& next,
+                          const Consequence&) { measures_.decided(policy, next); };
+  loop_ = std::make_unique<Loop>(std::move(deciding));
 }
 
 Result<void> Daemon::add_service(const ServiceSettings& service) {
@@ -351,6 +386,7 @@ Result<void> Daemon::add_service(const ServiceSettings& service) {
     }
     kept = std::move(*decoded);
   }
+  measures_.begin(policy, kept ? kept->state.last_move : std::nullopt);
   VouchTerms terms;
   terms.sites = {policy.sites[0].name, policy.sites[1].name};
   terms.lease = policy.lease;

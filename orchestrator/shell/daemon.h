@@ -11,8 +11,10 @@
 #include "base/http_server.h"
 #include "orchestrator/offline/config.h"
 #include "orchestrator/shell/api.h"
+#include "orchestrator/shell/daemon_metrics.h"
 #include "orchestrator/shell/executor.h"
 #include "orchestrator/shell/loop.h"
+#include "orchestrator/shell/measures.h"
 #include "orchestrator/shell/preflights.h"
 #include "orchestrator/shell/provider_seat.h"
 #include "orchestrator/shell/references.h"
@@ -50,6 +52,7 @@ class Daemon {
   void make_machinery();
   Result<void> add_service(const ServiceSettings& service);
   Result<void> load_state();
+  void make_metrics();
   Result<void> start_servers();
   void start_voucher();
   void start_probes();
@@ -69,6 +72,7 @@ class Daemon {
   Rounds rounds_;
   std::mutex watch_mutex_;  // Rounds and a reload both say what to watch.
   std::vector<ProbeSpec> site_specs_;
+  Measures measures_;
   std::map<std::string, std::unique_ptr<ProviderSeat>> seats_;
   std::map<std::string, ServiceOutside> outside_;
   std::map<std::string, std::unique_ptr<Lane>> lanes_;  // One a provider.
@@ -81,6 +85,7 @@ class Daemon {
   std::unique_ptr<Loop> loop_;
   std::unique_ptr<ProbeEngine> engine_;
   ProbeEngine* hurried_ = nullptr;  // The same, also while its destructor waits for on_probe().
+  std::unique_ptr<DaemonMetrics> metrics_;
   std::unique_ptr<Api> control_api_;
   std::unique_ptr<Api> web_api_;
   std::unique_ptr<HttpServer> control_;

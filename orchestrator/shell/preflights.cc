@@ -46,12 +46,24 @@ void Preflights::afresh() {
   for (auto& [key, record] : records_) record.next = Instant{0};
 }
 
+std::vector<Preflights::Last> Preflights::last() const {
+  const std::lock_guard lock(mutex_);
+  std::vector<Last> all;
+  for (const auto& [key, record] : records_) {
+    if (record.at == Instant{0}) continue;
+    all.push_back({key.first, key.second, record.passed, record.at});
+  }
+  return all;
+}
+
 void Preflights::published(const std::string& service, int record) {
   {
     const std::lock_guard lock(mutex_);
     const auto found = records_.find({service, static_cast<std::size_t>(record)});
     if (found == records_.end() || !found->second.shut) return;
     found->second.shut = false;
+    found->second.passed = true;
+    found->second.at = parts_.clock.now();
     found->second.said.clear();
     found->second.next = parts_.clock.now() + jittered(kWhileGood, parts_.chance());
   }
@@ -110,6 +122,8 @@ void Preflights::note(const Key& key, const Result<std::string>& result) {
     Record& record = records_.at(key);
     record.under_way = false;
     record.shut = !judged.well;
+    record.passed = result.ok();
+    record.at = parts_.clock.now();
     news = record.said.empty() || record.said != text;
     record.said = text;
     const Duration wait = result.ok() ? Duration(kWhileGood) : Duration(kWhileBad);

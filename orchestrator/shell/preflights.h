@@ -4,6 +4,7 @@
 #include <map>
 #include <mutex>
 #include <string>
+#include <vector>
 
 #include "base/clock.h"
 #include "base/crypto.h"
@@ -37,11 +38,22 @@ class Preflights {
   // A publication was accepted: nothing is wrong with credentials or rights.
   void published(const std::string& service, int record);
 
+  // Of each record that was asked for already.
+  struct Last {
+    std::string service;
+    std::size_t record = 0;
+    bool passed = false;
+    Instant at;
+  };
+  std::vector<Last> last() const;
+
  private:
   struct Record {
     Instant next{0};
     bool under_way = false;
     bool shut = false;  // What was told last.
+    bool passed = false;
+    Instant at{0};  // When that was known; Instant{0}: it was never asked for.
     std::string said;
     std::string delegation;  // What was said of it last.
   };
@@ -51,7 +63,7 @@ class Preflights {
   void compare_delegation(const Key& key);
 
   Parts parts_;
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   std::map<Key, Record> records_;
   Lane lookups_{"delegation"};  // No publication waits for a resolver.
 };

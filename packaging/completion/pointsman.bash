@@ -21,7 +21,7 @@ _pointsman() {
     fi
     case ${COMP_WORDS[i]} in
       --control | --config | --to | --primary | --force | --assert-off | --reason | --for | \
-        --limit | --wait | --at | --dir | --kill | --freeze | --cut | --service | --runs | --seed | \
+        --limit | --wait | --at | --dir | --jobs | --kill | --freeze | --cut | --service | --runs | --seed | \
         --length | --delay) skip=1 ;;
       -*) ;;
       *) if [[ -z $command ]]; then command=${COMP_WORDS[i]}; else service=${COMP_WORDS[i]}; fi ;;
@@ -40,7 +40,10 @@ _pointsman() {
     history) options+=" --limit --verify" ;;
     check) options+=" --online" ;;
     certs) options+=" --dir --renew" ;;
-    render) options+=" --dir" ;;
+    render)
+      options+=" --dir"
+      [[ $service == prometheus ]] && options+=" --jobs"
+      ;;
     simulate)
       options+=" --kill --freeze --cut --service --primary --runs --seed --length --delay"
       options+=" --no-deadman"
@@ -53,6 +56,7 @@ _pointsman() {
       ;;
     --to | --primary | --assert-off) choices=$(_pointsman_names sites "$service") ;;
     --force) choices=$(_pointsman_names gates "$service") ;;
+    --jobs) choices="node,mysql,redis node,mysql,redis,minio" ;;
     --for | --wait) choices="10m 30m 1h 2h 24h" ;;
     --reason | --limit | --at | --kill | --freeze | --cut | --runs | --seed) return ;;
     --service) choices=$(_pointsman_names services) ;;
@@ -62,8 +66,9 @@ _pointsman() {
       elif [[ -z $command ]]; then
         choices=$commands
       elif [[ $command == render ]]; then
-        choices="keepalived"
-        [[ $service == keepalived ]] && choices=$(_pointsman_names services)
+        choices="keepalived prometheus"
+        [[ $service == keepalived || $service == prometheus ]] &&
+          choices=$(_pointsman_names services)
       elif [[ $command == certs ]]; then
         [[ -z $service ]] && choices="init issue"
       elif [[ $command != check && $command != simulate && -z $service ]]; then

@@ -11,7 +11,8 @@ def agent_toml(site, settings):
     """`site` has name, address, mysql, redis; `settings` the rest of the agent's surroundings."""
     parts = ["[agent]", _toml({
         "site": site.name, "listen": settings["listen"], "state_dir": settings["state_dir"],
-        "control": settings["control"], "monitors": ["monitor"]})]
+        "control": settings["control"], "monitors": ["monitor"]}
+        | {key: settings[key] for key in ("metrics",) if key in settings})]
     parts += ["[tls]", _toml(settings["tls"])]
     parts += ["[[service]]", _toml({"name": settings["service"], "peer": settings["peer"]})]
     parts += ["[service.mysql]", _toml({

@@ -100,4 +100,47 @@ TEST_CASE("what cannot be rendered is told with the way out") {
   CHECK(holds(ran.out + ran.err, "there is no [vrrp] with auth_pass"));
 }
 
+TEST_CASE("render prometheus writes a file for every job, and says what nobody asks") {
+  const ConfigFolder folder(PM_TEST_DATA "/config/monitor");
+  const std::vector<std::string> command{"render",
+                                         "prometheus",
+                                         "--dir",
+                                         folder.path(),
+                                         "--json",
+                                         "--config",
+                                         folder.path() + "good.toml"};
+  Ran ran = run(command);
+  CHECK_EQ(ran.exit, kExitDone);
+  const auto json = Json::parse(ran.out);
+  REQUIRE(json.ok());
+  CHECK_EQ(json->array_or_empty("written").size(), 6U);
+  CHECK_EQ(content_of(folder.path() + "mysql.json"),
+           R"([{"targets":["192.0.2.10:9104"],"labels":{"site":"hz"}},)"
+           R"({"targets":["198.51.100.20:9104"],"labels":{"site":"sh"}}])"
+           "\n");
+  CHECK_EQ(content_of(folder.path() + "minio.json"), "[]\n");
+  CHECK(holds(content_of(folder.path() + "pointsman.json"), "127.0.0.1:8780"));
+
+  auto asked = command;
+  asked.insert(asked.end(), {"--jobs", "node,minio"});
+  CHECK_EQ(run(asked).exit, kExitDone);
+  CHECK_EQ(content_of(folder.path() + "mysql.json"), "[]\n");
+  CHECK(holds(content_of(folder.path() + "minio.json"), "198.51.100.20:9000"));
+}
+
+TEST_CASE("render prometheus refuses what is not there, with the way out") {
+  const ConfigFolder folder(PM_TEST_DATA "/config/monitor");
+  const auto refused = [&](const std::vector<std::string>& more) {
+    std::vector<std::string> asked{"render",      "prometheus", "--dir",
+                                   folder.path(), "--config",   folder.path() + "good.toml"};
+    asked.insert(asked.end(), more.begin(), more.end());
+    const Ran ran = run(asked);
+    CHECK_EQ(ran.exit, kExitUsage);
+    CHECK_FALSE(std::filesystem::exists(folder.path() + "node.json"));
+    return ran.out + ran.err;
+  };
+  CHECK(holds(refused({"--jobs", "node,mongo"}), "there is no job \"mongo\""));
+  CHECK(holds(refused({"im-web"}), "there is no service \"im-web\""));
+}
+
 }  // namespace pointsman
