@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <array>
+#include <span>
 
 #include "orchestrator/sim/world.h"
 
@@ -8,15 +9,6 @@
 
 namespace pointsman {
 namespace {
-
-struct Aim {
-  Phase phase;
-  bool fence_left = false;  // Only where the old site may be fenced already.
-};
-constexpr std::array kAims{Aim{Phase::kPreparing},  Aim{Phase::kFencing},
-                           Aim{Phase::kPromoting},  Aim{Phase::kVerifying},
-                           Aim{Phase::kPublishing}, Aim{Phase::kStuck},
-                           Aim{Phase::kCatchingUp}, Aim{Phase::kPreparing, true}};
 
 enum class Trap {
   kCancel,        // A person undoes the move; says that the new site is off, where it is.
@@ -31,7 +23,37 @@ enum class Trap {
   kMonitorDies,   // And is back at once.
   kUndoneAnew,    // The new site dies, the monitor restarts, a person undoes the move; it is back.
 };
-constexpr int kTraps = 11;
+
+// What may be met where; named twice, it is met twice as often.
+constexpr std::array kOfPreparing{Trap::kCancel,      Trap::kMonitorAway, Trap::kNewSiteAway,
+                                  Trap::kOldSiteBack, Trap::kCut,         Trap::kRestoreLater,
+                                  Trap::kRepliesLost, Trap::kMonitorDies};
+constexpr std::array kOfPreparingAgain{Trap::kCancel, Trap::kMonitorAway, Trap::kRepliesLost};
+constexpr std::array kOfFencing{Trap::kCancel,  Trap::kMonitorAway,  Trap::kNewSiteAway,
+                                Trap::kCut,     Trap::kOldSiteBack,  Trap::kRepliesLost,
+                                Trap::kDnsAway, Trap::kRestoreLater, Trap::kMonitorDies};
+constexpr std::array kOfCatchingUp{Trap::kCancel, Trap::kMonitorAway, Trap::kNewSiteAway,
+                                   Trap::kRepliesLost, Trap::kRestoreLater};
+constexpr std::array kOfPromoting{Trap::kCancel,     Trap::kMonitorAway, Trap::kNewSiteAway,
+                                  Trap::kCut,        Trap::kCut,         Trap::kUndoneAnew,
+                                  Trap::kUndoneAnew, Trap::kRepliesLost, Trap::kRestoreLater};
+constexpr std::array kOfStuck{Trap::kCancel,     Trap::kCancel,      Trap::kNewSiteAway,
+                              Trap::kUndoneAnew, Trap::kMonitorDies, Trap::kRestoreLater};
+constexpr std::array kOfVerifying{Trap::kNewAppDown, Trap::kNewSiteAway, Trap::kDnsAway,
+                                  Trap::kMonitorDies, Trap::kRestoreLater};
+constexpr std::array kOfPublishing{Trap::kDnsAway, Trap::kDnsAway, Trap::kNewAppDown,
+                                   Trap::kMonitorDies, Trap::kRestoreLater};
+
+struct Aim {
+  Phase phase;
+  bool fence_left;  // Only where the old site may be fenced already.
+  std::span<const Trap> traps;
+};
+const std::array kAims{
+    Aim{Phase::kPreparing, false, kOfPreparing},   Aim{Phase::kFencing, false, kOfFencing},
+    Aim{Phase::kPromoting, false, kOfPromoting},   Aim{Phase::kVerifying, false, kOfVerifying},
+    Aim{Phase::kPublishing, false, kOfPublishing}, Aim{Phase::kStuck, false, kOfStuck},
+    Aim{Phase::kCatchingUp, false, kOfCatchingUp}, Aim{Phase::kPreparing, true, kOfPreparingAgain}};
 
 struct Ambush {
   Aim aim;
@@ -46,7 +68,8 @@ Duration delay_of(std::int64_t chance) {
 }
 
 Ambush ambush_of(const Fault& f) {
-  return {kAims.at(f.amount % kAims.size()), static_cast<Trap>(f.amount / 64 % kTraps),
+  const Aim& aim = kAims.at(f.amount % kAims.size());
+  return {aim, aim.traps[f.amount / 64 % aim.traps.size()],
           delay_of(static_cast<std::int64_t>(f.amount / 1024 % 1000))};
 }
 
@@ -140,8 +163,14 @@ bool fits(const Aim& aim, const ServiceState& state) {
 
 void spring(World& world, int service, const ServiceState& state) {
   if (!state.move || world.healed) return;
-  const auto found = std::find_if(world.ambushes.begin(), world.ambushes.end(),
-                                  [&](const Fault& f) { return fits(ambush_of(f).aim, state); });
+  const auto waits_for = [&](bool second) {
+    return std::find_if(world.ambushes.begin(), world.ambushes.end(), [&](const Fault& f) {
+      const Ambush ambush = ambush_of(f);
+      return ambush.aim.fence_left == second && fits(ambush.aim, state);
+    });
+  };
+  auto found = waits_for(true);  // The rarer one first.
+  if (found == world.ambushes.end()) found = waits_for(false);
   if (found == world.ambushes.end()) return;
   const Fault f = *found;
   world.ambushes.erase(found);

@@ -33,6 +33,8 @@ int weight_of(FaultKind kind, const Setting& s) {
     case FaultKind::kDry: return s.siege ? 2 * usual : usual;
     case FaultKind::kRestoreBackup:
     case FaultKind::kLoseState: return s.forgetful ? 8 * usual : usual;
+    case FaultKind::kDnsLate:
+    case FaultKind::kDnsStale: return s.forgetful ? 4 * usual : usual;
     default: return usual;
   }
 }
@@ -75,7 +77,7 @@ void hasten(ServicePolicy& p, std::uint64_t seed) {
   p.timeout = std::min<Duration>(p.timeout, p.fall * p.interval);
   p.hold_down = 10s;
   p.max_moves_per_day = 40;
-  if (seed % 64 == 5 || seed % 64 == 10) p.lease = kLeaseOfTheStuck + 3s;
+  if (seed % 32 == 5 || seed % 32 == 10) p.lease = kLeaseOfTheStuck + 3s;
   if (seed / 8 % 2 == 0) p.prepare_ttl = p.lease + 2s;
   p.prepare_ttl = std::max<Duration>(p.prepare_ttl, p.lease + 2s);
   p.order_ttl = std::max<Duration>(p.order_ttl, p.lease / 6 + 500ms);
@@ -129,7 +131,10 @@ void keep_on(const Setting& s, std::vector<bool>& on) {
     }
   }
   if (s.forgetful) {
-    set(FaultKind::kRestoreBackup, true);
+    for (const FaultKind kind : {FaultKind::kRestoreBackup, FaultKind::kDnsLate,
+                                 FaultKind::kDnsStale, FaultKind::kAppDown}) {
+      set(kind, true);
+    }
     set(FaultKind::kLoseState, s.seed % 32 == 3);
   }
   const ServicePolicy& first = s.services.front();
@@ -145,7 +150,7 @@ std::vector<bool> draw_swarm(Dice& dice, const Setting& s) {
   if (!dice.chance(150)) off(FaultKind::kRestoreBackup);
   if (!dice.chance(100)) off(FaultKind::kLoseState);
   if (!dice.chance(300)) off(FaultKind::kHumanEdit);
-  if (!dice.chance(150)) off(FaultKind::kDry);
+  if (!dice.chance(s.siege ? 500 : 150)) off(FaultKind::kDry);
   on[static_cast<std::size_t>(dice.chance(500) ? FaultKind::kAppDown : FaultKind::kHostDown)] =
       true;
   if (!s.deadman) {
@@ -179,7 +184,7 @@ void draw_faults(Dice& dice, Setting& s, Instant begin) {
     if (on[k]) bag.insert(bag.end(), static_cast<std::size_t>(weight_of(kind, s)), kind);
   }
   const Duration drawn = dice.chance(200) ? Duration(5s) : dice.between(8s, 35s);
-  const Duration mean = s.siege ? Duration(5s) : drawn;
+  const Duration mean = s.siege || s.forgetful ? Duration(5s) : drawn;
   Instant at = begin + dice.between(5s, 25s);
   while (at < begin + s.safety) {
     s.faults.push_back(draw_fault(dice, bag[dice.below(bag.size())], at));
@@ -205,7 +210,7 @@ Setting draw_setting(std::uint64_t seed, Duration minutes) {
   s.siege = seed % 8 == 5 || seed % 8 == 2;
   s.forgetful = seed % 16 == 3;
   ServicePolicy first = draw_policy(dice);
-  if (s.siege) hasten(first, seed);
+  if (s.siege || s.forgetful) hasten(first, seed);
   if (seed % 32 == 3) {  // The record alone remembers numbers.
     first.agents = false;
     first.quorum = 1;

@@ -96,12 +96,28 @@ void restart_monitor(World& world, const Fault& f) {
   after(world, std::min<Duration>(f.lasting, 5s), [&world] { world.start_process(kMonitorEnd); });
 }
 
-// A person tries what the monitor would do, in its place.
+void app_down(World& world, const Fault& f) {
+  // Of one service, or of all at the site together.
+  for (std::size_t k = 0; k < world.app_up.size(); ++k) {
+    if (f.amount % 3 != 0 && k != f.amount % world.app_up.size()) continue;
+    bool& up = world.app_up[k].at(static_cast<std::size_t>(f.where - kFirstSite));
+    up = false;
+    after(world, f.lasting, [&up] { up = true; });
+  }
+}
+
+// A person tries what the monitor would do, in its place: often by taking an application down.
 void run_dry(World& world, const Fault& f) {
+  const ServiceState* state = world.monitor.state(0);
+  Fault down = f;
+  down.where = end_of(state != nullptr && state->primary == 1 ? 1 : 0);
+  down.amount = 0;  // Of all services there.
+  down.lasting = f.lasting + 20s;
   world.kill_process(kMonitorEnd);
   world.monitor.dry = true;
   world.start_process(kMonitorEnd);
-  after(world, f.lasting, [&world] {
+  if (f.amount % 4 != 0) after(world, 4s, [&world, down] { app_down(world, down); });
+  after(world, f.lasting + 15s, [&world] {
     world.kill_process(kMonitorEnd);
     world.monitor.dry = false;
     world.start_process(kMonitorEnd);
@@ -133,16 +149,6 @@ void at_store(World& world, const Fault& f) {
   } else {
     store.hung = true;
     after(world, f.lasting, [&store] { store.hung = false; });
-  }
-}
-
-void app_down(World& world, const Fault& f) {
-  // Of one service, or of all at the site together.
-  for (std::size_t k = 0; k < world.app_up.size(); ++k) {
-    if (f.amount % 3 != 0 && k != f.amount % world.app_up.size()) continue;
-    bool& up = world.app_up[k].at(static_cast<std::size_t>(f.where - kFirstSite));
-    up = false;
-    after(world, f.lasting, [&up] { up = true; });
   }
 }
 

@@ -49,6 +49,23 @@ void Oracles::check_vouched(int service, int site) {
                                     : fmt::format("{:.1f} s after its lease", seconds(after))));
 }
 
+// S4: the other site was fenced, or its lease and the bound on its fence are over, by its own clock
+// and whether it made use of them or not.
+void Oracles::check_waited(int service, int site) {
+  const int other = 1 - site;
+  const SimHost& host = world_.site_host(other);
+  const SimSite& its = world_.sites.at(static_cast<std::size_t>(other));
+  const bool own =
+      world_.sites.at(static_cast<std::size_t>(site)).disk(service).role == Role::kPrimary;
+  if (!own || its.disk(service).role != Role::kPrimary) return;
+  if (!world_.is_awake(end_of(other)) || (!host.running && !world_.setting.deadman)) return;
+  const Duration bound = world_.setting.deadman ? kFenceBoundArmed : kFenceBoundUnarmed;
+  const Instant closed = its.lease_end(service) + bound;
+  if (host.clock.now() >= closed) return;
+  world_.fail("S4", fmt::format("site {} opens {:.2f} s before site {} is surely closed", site,
+                                seconds(closed - host.clock.now()), other));
+}
+
 void Oracles::on_vouch(int service, int site, const Vouch& vouch) {
   Instant& until = of(service).vouched.at(static_cast<std::size_t>(site));
   until = std::max(until, vouch.token.n + vouch.lease);
@@ -57,6 +74,11 @@ void Oracles::on_vouch(int service, int site, const Vouch& vouch) {
                             world_.policy(service).name, site, vouch.reign.epoch,
                             seconds(vouch.token.n + vouch.lease - Instant{0})));
   }
+}
+
+bool Oracles::may_hold_long(int service, int site) const {
+  const Instant until = of(service).vouched.at(static_cast<std::size_t>(site));
+  return until - world_.site_host(site).clock.now() > world_.policy(service).lease;
 }
 
 void Oracles::on_boot(int site) {
@@ -105,6 +127,7 @@ void Oracles::on_open(int service, int site) {
                   fmt::format("site {} opens with writes that site {} never had", site, 1 - site));
     }
   }
+  check_waited(service, site);
   check_losses(service, site);
   check_planned(service, site);
   check_one_writer(service);

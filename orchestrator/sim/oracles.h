@@ -46,6 +46,8 @@ class Oracles {
   void on_human_edit(int service) { services_.at(static_cast<std::size_t>(service)).marks.clear(); }
 
   std::uint64_t orders() const { return orders_; }
+  // Whether the site may hold a longer lease than an ordinary one, by any vouch that was sent.
+  bool may_hold_long(int service, int site) const;
 
  private:
   struct Named {
@@ -78,6 +80,7 @@ class Oracles {
   };
 
   Instant now() const;
+  const Service& of(int service) const { return services_.at(static_cast<std::size_t>(service)); }
   Service& of(int service) { return services_.at(static_cast<std::size_t>(service)); }
   void count(const JournalLine& line);
   void note_vouch(int service, const VouchWish& wish);
@@ -89,6 +92,7 @@ class Oracles {
   void check_losses(int service, int site);
   void check_planned(int service, int site);
   void check_vouched(int service, int site);
+  void check_waited(int service, int site);
   void check_dry(const char* what);
 
   World& world_;

@@ -58,12 +58,37 @@ int People::best_site(int service) const {
 void People::adopt(int service, int site, bool assert_off) {
   OperatorAsked asked = asked_by_a_person(AskKind::kAdopt);
   asked.to = site;
-  if (assert_off && !world_.site_host(1 - site).up) asked.asserted_off = 1 - site;
+  if (assert_off && seems_off(service, 1 - site)) asked.asserted_off = 1 - site;
   world_.monitor.ask(service, asked);
 }
 
 // Half of the seeds know no planned moves: failovers are rarer beside them.
 bool People::plans() const { return world_.setting.seed % 2 == 0; }
+
+bool People::errs() const { return world_.setting.seed % 8 == 6 || world_.setting.seed % 16 == 13; }
+
+bool People::seems_off(int service, int site) {
+  const int there = end_of(site);
+  if (!world_.site_host(site).up) return true;
+  if (!errs() || world_.oracles.may_hold_long(service, site)) return false;
+  return !world_.net.passes(kMonitorEnd, there) || !world_.net.passes(there, kMonitorEnd);
+}
+
+// Nothing of the site is to be seen, and a person does not wait for what counts by itself.
+void People::give_up(int service, int site) {
+  Fault cut;
+  cut.kind = FaultKind::kIsolate;
+  cut.where = end_of(site);
+  cut.lasting = world_.dice.between(5s, 40s);
+  strike(world_, cut);
+  after(world_, world_.dice.between(500ms, 4s), [this, service, site] {
+    OperatorAsked asked = asked_by_a_person(AskKind::kFailover);
+    asked.forced = {"connected", "fence"};
+    if (seems_off(service, site)) asked.asserted_off = site;
+    world_.note("people give site " + std::to_string(site) + " up");
+    world_.monitor.ask(service, asked);
+  });
+}
 
 void People::rebuild(int service, int site) {
   SimStore& store = world_.store(service, site);
@@ -143,10 +168,8 @@ void People::cancel(int service) {
   const ServiceState* state = world_.monitor.state(service);
   if (state == nullptr) return;
   OperatorAsked asked = asked_by_a_person(AskKind::kCancel);
-  // Nobody says that a site is off while it is not.
-  if (state->move && state->move->to >= 0 && !world_.site_host(state->move->to).up) {
-    asked.asserted_off = state->move->to;
-  }
+  const bool moves = state->move && state->move->to >= 0;
+  if (moves && seems_off(service, state->move->to)) asked.asserted_off = state->move->to;
   world_.note("people cancel");
   world_.monitor.ask(service, asked);
 }
@@ -177,10 +200,9 @@ void People::do_something(int service, std::uint64_t what) {
       asked.kind = AskKind::kFailover;
       if (what % 5 == 0) asked.forced = {"replication"};
       if (what % 7 == 0) asked.forced = {"fence", "witness", "connected"};
-      // Nobody says that a site is off while it is not.
-      if (state->has_primary() && !world_.site_host(state->primary).up) {
-        asked.asserted_off = state->primary;
-      }
+      if (!state->has_primary()) break;
+      if (errs() && what / 64 % 2 == 0) return give_up(service, state->primary);
+      if (seems_off(service, state->primary)) asked.asserted_off = state->primary;
       break;
     case 3:
     case 4: return cancel(service);
@@ -192,7 +214,7 @@ void People::do_something(int service, std::uint64_t what) {
     default:
       asked.kind = AskKind::kAdopt;
       asked.to = best_site(service);
-      if (!world_.site_host(1 - asked.to).up) asked.asserted_off = 1 - asked.to;
+      if (seems_off(service, 1 - asked.to)) asked.asserted_off = 1 - asked.to;
       break;
   }
   world_.note("people " + std::to_string(static_cast<int>(asked.kind)));

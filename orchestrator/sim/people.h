@@ -22,6 +22,9 @@ class People {
   void switch_over(int service, const ServiceState& state, std::uint64_t what);
   // One thing that somebody does now.
   void do_something(int service, std::uint64_t what);
+  // Whether a person would say that the site is off. In some seeds he errs, about a site that is
+  // only cut off; that is borne unless it holds a lone lease.
+  bool seems_off(int service, int site);
   // Repairs what a person can, now. `eager`: without weighing whether to wait.
   void repair(int service, bool eager);
 
@@ -33,6 +36,8 @@ class People {
   void mend_record(int service, const ServiceState& state);
   void maintain(int service);
   bool plans() const;
+  bool errs() const;
+  void give_up(int service, int site);
   int best_site(int service) const;
 
   World& world_;

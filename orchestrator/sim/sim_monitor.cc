@@ -116,9 +116,14 @@ void SimMonitor::give(const std::string& service, decltype(Event::what) what) {
 
 void SimMonitor::ask(int service, OperatorAsked asked) {
   if (dry) return;  // Its API refuses.
-  world_.on_host(
-      kMonitorEnd, world_.line.now(),
-      [this, name = world_.policy(service).name, asked = std::move(asked)] { give(name, asked); });
+  world_.on_host(kMonitorEnd, world_.line.now(), [this, service, asked = std::move(asked)] {
+    OperatorAsked now = asked;
+    // Meant of the instant at which it is heard.
+    if (now.asserted_off >= 0 && !world_.people.seems_off(service, now.asserted_off)) {
+      now.asserted_off = -1;
+    }
+    give(world_.policy(service).name, std::move(now));
+  });
 }
 
 void SimMonitor::order(int service, const SendOrder& order) {
@@ -166,6 +171,7 @@ void SimMonitor::poll(std::size_t site) {
       book_->with([&](VouchBook& book) { return book.request("monitor", services); });
   if (dry) request = only_asking(std::move(request), disk.counter);
   for (const ServicePoll& poll : request.services) {
+    if (poll.vouch && dry) world_.fail("S19", "a dry run vouches");
     if (poll.vouch)
       world_.oracles.on_vouch(world_.index_of(poll.service), static_cast<int>(site), *poll.vouch);
   }

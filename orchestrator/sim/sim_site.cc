@@ -52,7 +52,8 @@ SimSite::SimSite(World& world, int site)
     : world_(world),
       site_(site),
       disk_(world.setting.services.size()),
-      fell_at_(world.setting.services.size(), Instant{0}) {}
+      fell_at_(world.setting.services.size(), Instant{0}),
+      lease_end_(world.setting.services.size(), Instant{0}) {}
 SimSite::~SimSite() = default;
 
 const HostClock& SimSite::clock() const {
@@ -62,6 +63,11 @@ const HostClock& SimSite::clock() const {
 bool SimSite::fence_read_back(int service) const {
   const auto k = static_cast<std::size_t>(service);
   return k < services_.size() && services_[k].runner->report().fenced >= disk_[k].fence_epoch;
+}
+
+ServiceReport SimSite::noted(std::size_t k, ServiceReport report) {
+  if (report.lease_rest > Duration::zero()) lease_end_[k] = clock().now() + report.lease_rest;
+  return report;
 }
 
 bool SimSite::ask_vip(int service, std::optional<bool> holds) {
@@ -312,8 +318,8 @@ void SimSite::poll_peer() {
 void SimSite::on_monitor_poll(const PollRequest& request, std::uint64_t call) {
   CallReply reply;
   for (const ServicePoll& poll : request.services) {
-    auto& service = services_[static_cast<std::size_t>(world_.index_of(poll.service))];
-    reply.reports.push_back(service.runner->on_monitor_poll(request, poll));
+    const auto k = static_cast<std::size_t>(world_.index_of(poll.service));
+    reply.reports.push_back(noted(k, services_[k].runner->on_monitor_poll(request, poll)));
   }
   if (!world_.site_host(site_).doomed) world_.net.answer(call, std::move(reply));
   follow_up_all(request);
@@ -328,8 +334,8 @@ void SimSite::follow_up_all(const PollRequest& request) {
 void SimSite::on_peer_poll(const PollRequest& request, std::uint64_t call) {
   CallReply reply;
   for (const ServicePoll& poll : request.services) {
-    auto& service = services_[static_cast<std::size_t>(world_.index_of(poll.service))];
-    reply.reports.push_back(service.runner->on_peer_poll(request, poll));
+    const auto k = static_cast<std::size_t>(world_.index_of(poll.service));
+    reply.reports.push_back(noted(k, services_[k].runner->on_peer_poll(request, poll)));
   }
   if (!world_.site_host(site_).doomed) world_.net.answer(call, std::move(reply));
   follow_up_all(request);

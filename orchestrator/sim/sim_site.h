@@ -35,6 +35,9 @@ class SimSite {
   // When the probes of this site last counted `fall` failures of the other in a row; true time.
   Instant fell_at(int service) const { return fell_at_.at(static_cast<std::size_t>(service)); }
   bool fence_read_back(int service) const;
+  // Up to when it holds, or held, its last lease since it booted, as its agent last told.
+  Instant lease_end(int service) const { return lease_end_.at(static_cast<std::size_t>(service)); }
+  void on_boot() { lease_end_.assign(lease_end_.size(), Instant{0}); }
   // keepalived's script calls: whether this site is fit to serve. No agent, no.
   bool ask_vip(int service, std::optional<bool> holds);
 
@@ -59,6 +62,7 @@ class SimSite {
   };
 
   int end() const { return end_of(site_); }
+  ServiceReport noted(std::size_t k, ServiceReport report);
   const HostClock& clock() const;
   Result<void> keep(int service, const GuardRecord& record);
   void start_service(int service, std::uint64_t incarnation);
@@ -81,6 +85,7 @@ class SimSite {
   std::vector<Service> services_;
   std::vector<Eye> eyes_;
   std::vector<Instant> fell_at_;  // What was reported outlives the process.
+  std::vector<Instant> lease_end_;
   std::unique_ptr<WitnessTwin> witness_;
   std::unique_ptr<DeadmanKeeper> keeper_;
   Timeline::Ticket keeper_turn_;

@@ -144,7 +144,10 @@ void World::host_up(int index) {
   host.frozen_until = Instant{0};
   host.clock.reboot(Instant{0} + dice.between(1s, 300s));
   note(fmt::format("host {} up", index));
-  if (index != kMonitorEnd) oracles.on_boot(index - kFirstSite);
+  if (index != kMonitorEnd) {
+    oracles.on_boot(index - kFirstSite);
+    sites.at(static_cast<std::size_t>(index - kFirstSite)).on_boot();
+  }
   for (int service = 0; index != kMonitorEnd && service < static_cast<int>(stores.size());
        ++service) {
     const int site = index - kFirstSite;
