@@ -84,6 +84,9 @@ void DaemonMetrics::put_files(MetricsPage& page) const {
       page.gauge(kCertificate, {{"certificate", what}}, static_cast<double>(*left));
     }
   }
+  for (const auto& [site, left] : parts_.agent_certificates.left(parts_.clock.now())) {
+    page.gauge(kCertificate, {{"certificate", "agent"}, {"site", site}}, seconds(left));
+  }
   struct stat found {};
   if (::stat(parts_.credentials.c_str(), &found) != 0) return;
   const std::int64_t now = parts_.clock.wall().ns / 1'000'000'000;

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "orchestrator/shell/agent_certificates.h"
 #include "orchestrator/shell/loop.h"
 #include "orchestrator/shell/measures.h"
 #include "orchestrator/shell/preflights.h"
@@ -30,6 +31,7 @@ class DaemonMetrics {
     const std::map<std::string, ServiceOutside>& outside;
     const Measures& measures;
     const Preflights& preflights;
+    const AgentCertificates& agent_certificates;
     // Service -> the provider of each of its records.
     std::map<std::string, std::vector<std::string>> providers;
     std::map<std::string, std::string> certificates;         // "own", "ca", "web" -> file.
