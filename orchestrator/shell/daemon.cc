@@ -288,9 +288,9 @@ void Daemon::make_metrics() {
   if (!config_.tls.cert_file.empty()) certificates["own"] = config_.tls.cert_file;
   if (!config_.tls.ca_file.empty()) certificates["ca"] = config_.tls.ca_file;
   if (config_.web && !config_.web->cert.empty()) certificates["web"] = config_.web->cert;
-  metrics_ = std::make_unique<DaemonMetrics>(
-      DaemonMetrics::Parts{clock_, *loop_, outside_, measures_, *preflights_, *agent_certificates_,
-                           std::move(providers), std::move(certificates), config_.credentials});
+  metrics_ = std::make_unique<DaemonMetrics>(DaemonMetrics::Parts{
+      clock_, *loop_, outside_, measures_, *preflights_, *agent_certificates_, *engine_,
+      std::move(providers), std::move(certificates), config_.credentials});
 }
 
 Result<void> Daemon::start_servers() {

@@ -10,6 +10,7 @@
 #include "orchestrator/shell/loop.h"
 #include "orchestrator/shell/measures.h"
 #include "orchestrator/shell/preflights.h"
+#include "probes/engine.h"
 
 // What GET /metrics of the daemon answers (docs/monitoring.md): readings of the published snapshot,
 // taken as they are asked for, and what was counted.
@@ -32,6 +33,7 @@ class DaemonMetrics {
     const Measures& measures;
     const Preflights& preflights;
     const AgentCertificates& agent_certificates;
+    const ProbeEngine& engine;
     // Service -> the provider of each of its records.
     std::map<std::string, std::vector<std::string>> providers;
     std::map<std::string, std::string> certificates;         // "own", "ca", "web" -> file.
