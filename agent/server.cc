@@ -182,10 +182,13 @@ HttpReply AgentServer::vip(const HttpCall& call) {
 HttpReply AgentServer::version() const {
   Json services = Json::array();
   for (const ServiceRunner* runner : services_) services.push(runner->name());
-  return json_reply(Json::object({{"site", config_.site},
-                                  {"version", PM_VERSION},
-                                  {"protocol", kProtocolVersion},
-                                  {"services", std::move(services)}}));
+  Json json = Json::object({{"site", config_.site},
+                            {"version", PM_VERSION},
+                            {"protocol", kProtocolVersion},
+                            {"services", std::move(services)}});
+  const auto left = certificate_seconds_left(config_.tls.cert_file);
+  if (left) json.set("certificate_seconds_left", *left);
+  return json_reply(json);
 }
 
 HttpReply AgentServer::status() {

@@ -5,6 +5,7 @@
 #include <prometheus/text_serializer.h>
 
 #include <algorithm>
+#include <optional>
 #include <set>
 #include <sstream>
 
@@ -145,16 +146,32 @@ void Counts::observe(const Metric& metric, const MetricLabels& labels, double se
 }
 
 void Counts::collect(MetricsPage& page) const {
-  const std::lock_guard lock(mutex_);
-  page.families_->dropped += static_cast<double>(dropped_);
-  for (const auto& [name, family] : families_) {
-    for (const auto& [labels, value] : family->counters) {
-      page.counter(family->metric, labels, value);
+  struct Read {
+    Metric metric{};
+    MetricLabels labels;
+    std::optional<double> counter;
+    prometheus::ClientMetric::Histogram histogram;
+  };
+  std::vector<Read> all;  // Rendered without the lock: whoever counts must not wait for that.
+  {
+    const std::lock_guard lock(mutex_);
+    page.families_->dropped += static_cast<double>(dropped_);
+    for (const auto& [name, family] : families_) {
+      for (const auto& [labels, value] : family->counters) {
+        all.push_back({family->metric, labels, value, {}});
+      }
+      for (const auto& [labels, histogram] : family->histograms) {
+        all.push_back({family->metric, labels, std::nullopt, histogram->Collect().histogram});
+      }
     }
-    for (const auto& [labels, histogram] : family->histograms) {
-      auto* sample = page.families_->add(family->metric, prometheus::MetricType::Histogram, labels);
-      if (sample != nullptr) sample->histogram = histogram->Collect().histogram;
+  }
+  for (Read& one : all) {
+    if (one.counter) {
+      page.counter(one.metric, std::move(one.labels), *one.counter);
+      continue;
     }
+    auto* sample = page.families_->add(one.metric, prometheus::MetricType::Histogram, one.labels);
+    if (sample != nullptr) sample->histogram = std::move(one.histogram);
   }
 }
 

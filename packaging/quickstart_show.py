@@ -163,7 +163,7 @@ def print_next_steps(quickstart):
   pointsman history im-api --verify --config {config}
   dig +short @{quickstart.bind.address} -p {quickstart.ports['dns']} api.example.test
   curl -H 'Authorization: Bearer {quickstart.tokens['viewer']}' \\
-    http://127.0.0.1:{port}/api/v1/services
+    http://127.0.0.1:{port}/api/v1/services      (or /metrics, as Prometheus does)
 To stop it:
   packaging/quickstart --stop
 For a service of your own:

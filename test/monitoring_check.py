@@ -150,7 +150,16 @@ def check_mounts(copy):
             must(there, f"compose.yaml: {name} mounts {source}, which is not there")
 
 
+def self_test():
+    """The reader of queries finds what it must."""
+    query = 'histogram_quantile(0.9, sum by (a_b, le) (rate(no_such_bucket{x="y z"}[5m])))'
+    query += " > on (s) w"
+    found = dashboards.metric_names(query)
+    assert found == {"no_such_bucket", "w"}, found
+
+
 def main():
+    self_test()
     known = known_metrics()
     check_dashboards(known)
     check_rules(known)

@@ -258,6 +258,14 @@ void Daemon::start_probes() {
 
 void Daemon::start_rounds() {
   rounds_.add([this](Instant now) { return preflights_->turn(now); });
+  std::map<std::string, std::string> agents;
+  for (const ServiceSettings& service : config_.services) {
+    for (const SiteSettings& site : service.sites) {
+      if (!site.agent.empty()) agents[site.name] = site.agent;
+    }
+  }
+  agent_certificates_ = std::make_unique<AgentCertificates>(clock_, config_.tls, std::move(agents));
+  rounds_.add([this](Instant now) { return agent_certificates_->turn(now); });
   rounds_.add([this](Instant now) {
     if (references_.look_up(now)) {
       const auto watched = watch(std::nullopt);
@@ -280,9 +288,9 @@ void Daemon::make_metrics() {
   if (!config_.tls.cert_file.empty()) certificates["own"] = config_.tls.cert_file;
   if (!config_.tls.ca_file.empty()) certificates["ca"] = config_.tls.ca_file;
   if (config_.web && !config_.web->cert.empty()) certificates["web"] = config_.web->cert;
-  metrics_ = std::make_unique<DaemonMetrics>(
-      DaemonMetrics::Parts{clock_, *loop_, outside_, measures_, *preflights_, std::move(providers),
-                           std::move(certificates), config_.credentials});
+  metrics_ = std::make_unique<DaemonMetrics>(DaemonMetrics::Parts{
+      clock_, *loop_, outside_, measures_, *preflights_, *agent_certificates_, *engine_,
+      std::move(providers), std::move(certificates), config_.credentials});
 }
 
 Result<void> Daemon::start_servers() {

@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/http_server.h"
 #include "orchestrator/offline/config.h"
+#include "orchestrator/shell/agent_certificates.h"
 #include "orchestrator/shell/api.h"
 #include "orchestrator/shell/daemon_metrics.h"
 #include "orchestrator/shell/executor.h"
@@ -85,6 +86,7 @@ class Daemon {
   std::unique_ptr<Loop> loop_;
   std::unique_ptr<ProbeEngine> engine_;
   ProbeEngine* hurried_ = nullptr;  // The same, also while its destructor waits for on_probe().
+  std::unique_ptr<AgentCertificates> agent_certificates_;
   std::unique_ptr<DaemonMetrics> metrics_;
   std::unique_ptr<Api> control_api_;
   std::unique_ptr<Api> web_api_;

@@ -13,6 +13,12 @@ namespace {
 
 constexpr Metric kBuild{"pointsman_build_info", "1, with the version."};
 constexpr Metric kTurnAge{"pointsman_loop_turn_age_seconds", "Since the loop last turned."};
+constexpr Metric kLate{"pointsman_loop_late",
+                       "Whether the loop was late, so that its observations do not count yet."};
+constexpr Metric kLateProbes{"pointsman_probe_late_total",
+                             "Attempts that began more than 100 ms after their time."};
+constexpr Metric kLateness{"pointsman_probe_lateness_seconds",
+                           "By how much attempts begin late, 99th percentile of the last 10,000."};
 constexpr Metric kSaved{"pointsman_state_saved", "Whether state and journal can be saved."};
 constexpr Metric kCertificate{"pointsman_certificate_expiry_seconds",
                               "Until a certificate ends; negative: it has ended."};
@@ -73,6 +79,10 @@ std::string DaemonMetrics::text() const {
 void DaemonMetrics::put_monitor(MetricsPage& page) const {
   page.gauge(kBuild, {{"version", PM_VERSION}}, 1);
   page.gauge(kTurnAge, {}, seconds(parts_.clock.now() - parts_.loop.last_turn()));
+  page.gauge(kLate, {}, as_value(parts_.loop.is_late()));
+  const EngineStats probes = parts_.engine.stats();
+  page.counter(kLateProbes, {}, static_cast<double>(probes.late));
+  page.gauge(kLateness, {}, seconds(probes.lateness_p99));
   page.gauge(kSaved, {}, as_value(parts_.loop.store_problem().empty()));
 }
 
@@ -83,6 +93,9 @@ void DaemonMetrics::put_files(MetricsPage& page) const {
     if (left.ok()) {
       page.gauge(kCertificate, {{"certificate", what}}, static_cast<double>(*left));
     }
+  }
+  for (const auto& [site, left] : parts_.agent_certificates.left(parts_.clock.now())) {
+    page.gauge(kCertificate, {{"certificate", "agent"}, {"site", site}}, seconds(left));
   }
   struct stat found {};
   if (::stat(parts_.credentials.c_str(), &found) != 0) return;

@@ -6,9 +6,11 @@
 #include <string>
 #include <vector>
 
+#include "orchestrator/shell/agent_certificates.h"
 #include "orchestrator/shell/loop.h"
 #include "orchestrator/shell/measures.h"
 #include "orchestrator/shell/preflights.h"
+#include "probes/engine.h"
 
 // What GET /metrics of the daemon answers (docs/monitoring.md): readings of the published snapshot,
 // taken as they are asked for, and what was counted.
@@ -30,6 +32,8 @@ class DaemonMetrics {
     const std::map<std::string, ServiceOutside>& outside;
     const Measures& measures;
     const Preflights& preflights;
+    const AgentCertificates& agent_certificates;
+    const ProbeEngine& engine;
     // Service -> the provider of each of its records.
     std::map<std::string, std::vector<std::string>> providers;
     std::map<std::string, std::string> certificates;         // "own", "ca", "web" -> file.

@@ -104,6 +104,12 @@ class Trial:
                 f"header = {json.dumps('Authorization: Bearer ' + lab.tokens['viewer'])}\n")
             assert said.startswith(("{", "[")), said
             self.corpus.add(f"{stage}: GET {path}", said)
+        control = str(lab.monitor.folder / "control.sock")
+        for place, at in ((lab.monitor, ["--unix-socket", control, "http://control/metrics"]),
+                          (lab.a.place, [f"http://{lab.a.address}:9780/metrics"])):
+            said = place.run(["curl", "-s", "-m", "5", *at])
+            assert "pointsman_build_info" in said, said
+            self.corpus.add(f"{stage}: GET {at[-1]}", said)
 
     def rewrite(self, name, changes):
         path = self.lab.monitor.folder / name

@@ -26,7 +26,7 @@ def write_agent(lab, site, peer, certs):
     settings = {
         "service": "im-api", "listen": "0.0.0.0:7443", "state_dir": str(folder / "state"),
         "control": str(folder / "control.sock"), "tls": tls(certs, site.name),
-        "peer": f"https://{peer.address}:7443",
+        "peer": f"https://{peer.address}:7443", "metrics": f"{site.address}:9780",
         "mysql_password_file": config_text.secret_file(folder / "mysql.password",
                                                        "pointsman-secret\n"),
         "repl_password_file": config_text.secret_file(folder / "repl.password", "repl-secret\n"),

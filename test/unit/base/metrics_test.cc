@@ -3,6 +3,8 @@
 #include <doctest/doctest.h>
 
 #include <string>
+#include <thread>
+#include <vector>
 
 #include "base/process_metrics.h"
 
@@ -132,5 +134,38 @@ TEST_CASE("metrics: a process tells of itself what Prometheus expects") {
     const double value = std::stod(text.substr(at + 1 + std::string(name).size()));
     CHECK_MESSAGE(value >= 0, name);
     if (std::string(name) == "process_start_time_seconds ") CHECK(value > 1.5e9);
+  }
+}
+
+TEST_CASE("metrics: nothing is lost between threads that count and scrapes that read") {
+  Counts counts;
+  constexpr int kEach = 5000;
+  std::vector<std::thread> threads;
+  for (int k = 0; k < 4; ++k) {
+    threads.emplace_back([&counts, k] {
+      for (int n = 0; n < kEach; ++n) {
+        counts.add(kMoves, {{"service", std::to_string(n % 7)}});
+        counts.observe(kSeconds, {{"site", std::to_string(k)}}, 0.5, {1});
+      }
+    });
+  }
+  for (int n = 0; n < 20; ++n) {
+    MetricsPage page;
+    counts.collect(page);
+    CHECK(page.text().find("pointsman_metrics_dropped 0") != std::string::npos);
+  }
+  for (std::thread& thread : threads) thread.join();
+  MetricsPage page;
+  counts.collect(page);
+  const std::string text = page.text();
+  double sum = 0;
+  for (int n = 0; n < 7; ++n) {
+    const std::string line = "pointsman_moves_total{service=\"" + std::to_string(n) + "\"} ";
+    sum += std::stod(text.substr(text.find(line) + line.size()));
+  }
+  CHECK(sum == 4 * kEach);
+  for (int k = 0; k < 4; ++k) {
+    CHECK(holds(text,
+                "pointsman_probe_duration_seconds_count{site=\"" + std::to_string(k) + "\"} 5000"));
   }
 }

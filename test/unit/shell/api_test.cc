@@ -63,7 +63,9 @@ struct Scene {
       : outside(three()),
         executor({system_clock(), outside, book, {}, "monitor", [](const auto&, auto) {}}),
         loop({system_clock(), executor, book, saver, 0, 3, 1min, "monitor"}),
-        api({system_clock(), loop, saver, executor, outside, "monitor", dry_run, {}, true}) {
+        api({system_clock(), loop, saver, executor, outside, "monitor", dry_run, {}, true, [] {
+               return std::string("# none\n");
+             }}) {
     std::filesystem::create_directory(folder);
     for (const char* name : {"a", "b", "c"}) loop.add(two_sites(name), std::nullopt);
     loop.start();
