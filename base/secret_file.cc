@@ -11,8 +11,8 @@ namespace {
 
 constexpr std::size_t kSecretMost = 64 << 10;
 
-// "" when systemd handed over no such credential. An empty one stands for none: units have it as a
-// default (SetCredential=), so that they start where a secret is not needed.
+// "" when systemd handed over no such credential. An empty line stands for none: our unit has it as
+// a default (SetCredential=), so that it starts where a secret is not needed.
 std::string in_credentials_directory(const std::string& name) {
   const char* folder = std::getenv("CREDENTIALS_DIRECTORY");
   if (folder == nullptr || *folder == '\0') return "";
@@ -21,7 +21,7 @@ std::string in_credentials_directory(const std::string& name) {
   if (last.empty()) return "";
   std::string path = std::string(folder) + "/" + last;
   struct stat status {};
-  return stat(path.c_str(), &status) == 0 && status.st_size > 0 ? path : "";
+  return stat(path.c_str(), &status) == 0 && status.st_size > 1 ? path : "";
 }
 
 }  // namespace
