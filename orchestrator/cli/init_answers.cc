@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <iostream>
-#include <iterator>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -19,6 +18,7 @@ namespace {
 
 constexpr int kTries = 5;
 constexpr std::size_t kAnswerMost = 4096;
+constexpr std::size_t kSecretsMost = 64 << 10;
 
 std::string joined(const std::vector<std::string>& values) {
   return fmt::format("{}", fmt::join(values, ","));
@@ -150,7 +150,12 @@ InitFailed read_secrets(const InitAsked& asked, FirstSetup& setup, const Termina
   std::vector<ConfigError> errors;
   std::string text;
   if (piped) {
-    text.assign(std::istreambuf_iterator<char>(terminal.in), {});
+    text.resize(kSecretsMost + 1);
+    terminal.in.read(text.data(), static_cast<std::streamsize>(text.size()));
+    text.resize(static_cast<std::size_t>(terminal.in.gcount()));
+    if (text.size() > kSecretsMost) {
+      return {kExitUsage, fmt::format("{}: more than {} bytes", name, kSecretsMost), ""};
+    }
   } else {
     if (const auto guarded = check_secret_file(asked.secrets); !guarded) {
       return {kExitUsage, guarded.error().message, ""};
