@@ -8,6 +8,7 @@
 #include <string>
 #include <system_error>
 
+#include "agent/boot_command.h"
 #include "agent/program.h"
 #include "agent/take_command.h"
 #include "agent/vip_command.h"
@@ -31,15 +32,20 @@ constexpr const char* kUsage =
     "usage: pointsman-agent [--config FILE] [--dry-run] [--version]\n"
     "       pointsman-agent take SERVICE --assert-off SITE --reason TEXT [--yes] [--config FILE]\n"
     "       pointsman-agent vip SERVICE fit|holds|yields [--config FILE]\n"
+    "       pointsman-agent check|boot [--config FILE]\n"
     "  take  as root, when the monitor's host is dead too: this site takes power by your word "
     "that\n"
     "        SITE is off\n"
-    "  vip   for keepalived's scripts: is this site fit to serve; what became of the address\n";
+    "  vip   for keepalived's scripts: is this site fit to serve; what became of the address\n"
+    "  check tell every mistake of the configuration\n"
+    "  boot  before the network: close the ports of every service in which this site had a role\n";
 
 struct Arguments {
   std::string config = "/etc/pointsman/agent.toml";
   std::optional<TakeAsked> take;
   std::optional<VipAsked> vip;
+  bool check = false;
+  bool boot = false;
   bool dry_run = false;
   bool version = false;
   bool good = true;
@@ -87,6 +93,10 @@ Arguments read_arguments(int argc, char** argv) {
       arguments.good = read_vip(*arguments.vip, word) && arguments.good;
     } else if (arguments.take) {
       arguments.good = read_take(*arguments.take, argc, argv, k) && arguments.good;
+    } else if (word == "check" && k == 1) {
+      arguments.check = true;
+    } else if (word == "boot" && k == 1) {
+      arguments.boot = true;
     } else if (word == "--dry-run") {
       arguments.dry_run = true;
     } else if (word == "--version") {
@@ -129,6 +139,17 @@ void serve(AgentProgram& program, const sigset_t& signals) {
       log(LogLevel::kError, "agent-stuck", {});
     }
   }
+}
+
+// As the agent would read it; what an upgrade asks before it goes on with a new version.
+int run_check(const std::string& path) {
+  const auto outcome = read_agent_config(path);
+  for (const ConfigError& error : outcome.errors) std::printf("%s\n", error.text().c_str());
+  for (const std::string& warning : outcome.warnings) std::printf("warning: %s\n", warning.c_str());
+  if (!outcome.config) return kExitUsage;
+  std::printf("%s is sound: site %s, %zu service(s)\n", path.c_str(), outcome.config->site.c_str(),
+              outcome.config->services.size());
+  return 0;
 }
 
 int run(const Arguments& arguments) {
@@ -183,6 +204,11 @@ int main(int argc, char** argv) {
     return 0;
   }
   if (arguments.vip) return pointsman::run_vip(*arguments.vip, std::cout);
+  if (arguments.check) return pointsman::run_check(arguments.config);
+  if (arguments.boot) {
+    const auto deadman = pointsman::make_nft_deadman(pointsman::system_clock());
+    return pointsman::run_boot(arguments.config, *deadman, std::cerr);
+  }
   if (arguments.take) return pointsman::run_take(*arguments.take, std::cin, std::cout);
   try {
     return pointsman::run(arguments);

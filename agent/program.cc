@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "agent/agent_metrics.h"
+#include "agent/boot_command.h"
 #include "agent/drivers/drivers.h"
 #include "agent/dry_driver.h"
 #include "base/address.h"
@@ -118,6 +119,16 @@ void AgentProgram::find_deadman() {
   if (!found) log(LogLevel::kWarning, "deadman-missing", {{"reason", found.error().message}});
 }
 
+// A disk that cannot keep it stops nothing; the log says so.
+void AgentProgram::keep_for_boot() {
+  std::vector<DeadmanPorts> ports;
+  for (const AgentServiceSettings& settings : config_.services) {
+    if (settings.deadman) ports.push_back(deadman_ports(settings));
+  }
+  const auto kept = keep_boot_ports(config_.state_dir, ports);
+  if (!kept) log(LogLevel::kWarning, "boot-ports-not-kept", {{"reason", kept.error().message}});
+}
+
 void AgentProgram::start_deadman() {
   if (!found_deadman_) return;
   std::vector<DeadmanKeeper::Guarded> guarded;
@@ -152,6 +163,7 @@ Result<void> AgentProgram::start() {
     if (!lock) return lock.error();
     lock_ = std::move(*lock);
     if (wants_deadman) find_deadman();
+    keep_for_boot();
   }
   const std::uint64_t incarnation = random_u64();
   for (const AgentServiceSettings& settings : config_.services) {

@@ -41,6 +41,7 @@ class AgentProgram {
                                                      std::uint64_t incarnation);
   std::vector<AttachedDriver> make_drivers(const AgentServiceSettings& settings) const;
   void find_deadman();
+  void keep_for_boot();
   void start_deadman();
   void start_peers(const std::string& run);
   void start_metrics();

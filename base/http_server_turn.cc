@@ -87,11 +87,22 @@ class OneServer final : private httplib::Server {
 
   bool run() {
     bool closed = false;
-    const bool written = process_request(stream_, turn_.close, closed, nullptr);
+    const bool written = take_turn(*this, closed);
     return stream_.flush() && written;
   }
 
  private:
+  // Newer versions, as 0.18, ask for the addresses of both ends too; we read them nowhere.
+  template <typename Self>
+  static bool take_turn(Self& self, bool& closed) {
+    const bool close = self.turn_.close;
+    if constexpr (requires { self.process_request(self.stream_, close, closed, nullptr); }) {
+      return self.process_request(self.stream_, close, closed, nullptr);
+    } else {
+      return self.process_request(self.stream_, "", 0, "", 0, close, closed, nullptr);
+    }
+  }
+
   HttpReply answer(const httplib::Request& request) {
     HttpHeaders query(request.params.begin(), request.params.end());
     if (auto fault =

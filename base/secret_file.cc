@@ -1,6 +1,6 @@
 #include "base/secret_file.h"
 
-#include <unistd.h>
+#include <sys/stat.h>
 
 #include <cstdlib>
 
@@ -11,7 +11,8 @@ namespace {
 
 constexpr std::size_t kSecretMost = 64 << 10;
 
-// "" when systemd handed over no such credential.
+// "" when systemd handed over no such credential. An empty line stands for none: our unit has it as
+// a default (SetCredential=), so that it starts where a secret is not needed.
 std::string in_credentials_directory(const std::string& name) {
   const char* folder = std::getenv("CREDENTIALS_DIRECTORY");
   if (folder == nullptr || *folder == '\0') return "";
@@ -19,7 +20,8 @@ std::string in_credentials_directory(const std::string& name) {
   const std::string last = slash == std::string::npos ? name : name.substr(slash + 1);
   if (last.empty()) return "";
   std::string path = std::string(folder) + "/" + last;
-  return access(path.c_str(), F_OK) == 0 ? path : "";
+  struct stat status {};
+  return stat(path.c_str(), &status) == 0 && status.st_size > 1 ? path : "";
 }
 
 }  // namespace

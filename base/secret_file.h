@@ -8,8 +8,8 @@
 
 namespace pointsman {
 
-// Where the secret `name` is: $CREDENTIALS_DIRECTORY/<last part of name> when systemd laid it
-// there, else `name` beside `base_file`.
+// Where the secret `name` is: $CREDENTIALS_DIRECTORY/<last part of name> when systemd laid it there
+// with more in it than an empty line, else `name` beside `base_file`.
 std::string secret_path(const std::string& base_file, const std::string& name);
 
 // kRefused, with the command that mends it, when others may read the file at secret_path(). A file

@@ -39,7 +39,7 @@ Result<std::string> encode(const std::vector<std::string>& command) {
     lengths.push_back(word.size());
   }
   char* bytes = nullptr;
-  const int length =
+  const auto length =  // Of newer versions a long long.
       redisFormatCommandArgv(&bytes, static_cast<int>(words.size()), words.data(), lengths.data());
   if (length < 0) return {ErrorCode::kInternal, "redis: out of memory"};
   std::string encoded(bytes, static_cast<std::size_t>(length));

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Prints the manual page pointsman.toml(5), made from docs/configuration.md: one source for both.
+"""Prints the manual page of one configuration file, made from docs/configuration.md: one source.
 
-  docs/man/configuration.py > pointsman.toml.5
+  docs/man/configuration.py pointsman.toml|credentials.toml|agent.toml > pointsman.toml.5
 """
 
 import datetime
@@ -12,27 +12,28 @@ import sys
 
 SOURCE = pathlib.Path(__file__).resolve().parents[1] / "configuration.md"
 
+# File -> (what it is, which program reads it, in section 8).
+FILES = {
+    "pointsman.toml": ("configuration of the failover daemon", "pointsmand"),
+    "credentials.toml": ("secrets of the failover daemon", "pointsmand"),
+    "agent.toml": ("configuration of the agent of a site", "pointsman-agent"),
+}
+
 HEAD = """.Dd {date}
-.Dt POINTSMAN.TOML 5
+.Dt {title} 5
 .Os
 .Sh NAME
-.Nm pointsman.toml ,
-.Nm credentials.toml ,
-.Nm agent.toml
-.Nd configuration of pointsmand and pointsman-agent
+.Nm {file}
+.Nd {about}
 .Sh DESCRIPTION
 """
 
 TAIL = """.Sh FILES
 .Bl -tag -width Ds -compact
-.It Pa /etc/pointsman/pointsman.toml
-.It Pa /etc/pointsman/credentials.toml
-.It Pa /etc/pointsman/agent.toml
+.It Pa /etc/pointsman/{file}
 .El
 .Sh SEE ALSO
-.Xr pointsman 1 ,
-.Xr pointsman-agent 8 ,
-.Xr pointsmand 8
+{others}
 """
 
 
@@ -41,7 +42,9 @@ def plain(text):
     text = re.sub(r"\[([^]]+)\]\(([^)]+)\)", r"\1 (\2)", text)
     text = re.sub(r"[`]|\*\*", "", text)
     text = text.replace("\\", "\\e")
-    return re.sub(r"^(['.])", r"\\&\1", text.strip())
+    # A sentence begins a line, as roff wants it.
+    text = re.sub(r"([.!?][)\"']*) +(?=[(\"']*[A-Z])", r"\1\n", text.strip())
+    return re.sub(r"^(['.])", r"\\&\1", text, flags=re.M)
 
 
 def cells(line):
@@ -71,10 +74,8 @@ def page(lines):
         if block:
             yield from table(block)
             block = []
-        if line.startswith("# "):
-            continue
         if line.startswith("## "):
-            yield f".Sh {plain(line[3:]).upper()}"
+            yield ".Sh KEYS"
         elif line.startswith("### "):
             yield f".Ss {plain(line[4:])}"
         elif line.startswith("- "):
@@ -98,7 +99,7 @@ def tidied(lines):
             kept.pop()
         if kept and kept[-1] == ".Pp" and line.startswith((".Sh", ".Ss", ".Bl", ".Pp")):
             kept.pop()
-        if line == ".Pp" and kept and kept[-1].startswith((".Sh", ".Ss")):
+        if line == ".Pp" and (not kept or kept[-1].startswith((".Sh", ".Ss"))):
             continue
         kept.append(line)
     while kept and kept[-1] == ".Pp":
@@ -106,14 +107,28 @@ def tidied(lines):
     return kept
 
 
+def section(lines, file):
+    """What is said of all files, then the part of this one."""
+    starts = [k for k, line in enumerate(lines) if line.startswith("## ")] + [len(lines)]
+    begin = lines.index(f"## {file}")
+    return lines[1:starts[0]] + lines[begin:starts[starts.index(begin) + 1]]
+
+
 def main():
+    if len(sys.argv) != 2 or sys.argv[1] not in FILES:
+        sys.exit(__doc__)
+    file = sys.argv[1]
+    about, program = FILES[file]
     # As other tools for builds that can be repeated: the date may be given.
     when = int(os.environ.get("SOURCE_DATE_EPOCH", SOURCE.stat().st_mtime))
     date = datetime.datetime.fromtimestamp(when, datetime.timezone.utc)
-    lines = SOURCE.read_text(encoding="utf-8").splitlines()
-    sys.stdout.write(HEAD.format(date=date.strftime("%B %-d, %Y")))
+    lines = section(SOURCE.read_text(encoding="utf-8").splitlines(), file)
+    others = [("pointsman", 1)] + [(name, 5) for name in sorted(FILES) if name != file]
+    others.append((program, 8))
+    sys.stdout.write(HEAD.format(date=date.strftime("%B %-d, %Y"), title=file.upper(), file=file,
+                                 about=about))
     sys.stdout.write("\n".join(tidied(list(page(lines)))) + "\n")
-    sys.stdout.write(TAIL)
+    sys.stdout.write(TAIL.format(file=file, others=" ,\n".join(f".Xr {n} {s}" for n, s in others)))
 
 
 if __name__ == "__main__":

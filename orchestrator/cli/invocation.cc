@@ -9,6 +9,7 @@
 
 #include "base/config_reader.h"
 #include "base/utf8.h"
+#include "orchestrator/cli/init.h"
 #include "orchestrator/cli/terminal.h"
 
 namespace pointsman {
@@ -202,6 +203,16 @@ void Reader::add_holds() {
 }
 
 void Reader::add_offline() {
+  auto& first = add("init", "A first configuration, by a few questions or by flags");
+  first.footer(
+      "Without a terminal all is told by flags; what was not told is named. Secrets come from a "
+      "file,\nfrom standard input, or are typed or drawn; never from the command line:\n"
+      "\n"
+      "  pointsman init --record api.example.com --site hz=192.0.2.10 --site sh=198.51.100.20 \\\n"
+      "      --probe http://{address}:8080/health --store mysql --provider rfc2136 "
+      "--server 192.0.2.53");
+  first.add_option("--dir", in_.dir, "Where it is written [/etc/pointsman]")->type_name("DIR");
+  add_init_options(first, in_.init);
   auto& check = add("check", "Check the configuration: every error at once, and the worst case");
   check.add_flag("--online", in_.online, "Also ask providers, name servers and agents");
   auto& certs = add("certs", "A private CA and the identities of monitors and agents");

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "base/time.h"
+#include "orchestrator/cli/init_asked.h"
 
 // What was typed. Reading the command line is done here and nowhere else.
 
@@ -31,10 +32,11 @@ struct Invocation {
   bool online = false;
   int limit = 50;
   Duration wait = 10min;  // How long to follow a move.
-  std::string dir;        // certs, render
+  std::string dir;        // certs, render, init
   std::vector<std::string> names;
   std::vector<std::string> jobs;  // render prometheus: of the sites; empty: the usual ones.
   bool renew = false;
+  InitAsked init;
   std::vector<std::string> question;  // simulate: for pointsman-sim, as it reads it.
 };
 

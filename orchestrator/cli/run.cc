@@ -62,6 +62,7 @@ int run_cli(std::vector<std::string> arguments, const Terminal& terminal) {
   }
   const Invocation& asked = std::get<Invocation>(read);
   if (asked.command == "check") return run_check(asked, terminal);
+  if (asked.command == "init") return run_init(asked, terminal);
   if (asked.command.rfind("certs", 0) == 0) return run_certs(asked, terminal);
   if (asked.command == "simulate") return run_simulate(asked, terminal);
   if (asked.command == "render keepalived") return run_render(asked, terminal);

@@ -46,6 +46,8 @@ int conclude(const Session& session, const Answer& answer);
 int run_order(const Session& session);
 
 int run_check(const Invocation& asked, const Terminal& terminal);
+// Asks, or reads flags; writes a first configuration and says what comes next.
+int run_init(const Invocation& asked, const Terminal& terminal);
 int run_certs(const Invocation& asked, const Terminal& terminal);
 // Becomes the simulator; comes back only when that cannot be started.
 int run_simulate(const Invocation& asked, const Terminal& terminal);

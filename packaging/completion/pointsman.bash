@@ -12,7 +12,7 @@ _pointsman_names() {
 
 _pointsman() {
   local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]}
-  local commands="status explain switchover failover adopt cancel pause resume ack history check certs render simulate"
+  local commands="status explain switchover failover adopt cancel pause resume ack history init check certs render simulate"
   local command="" service="" skip="" i
   for ((i = 1; i < COMP_CWORD; ++i)); do
     if [[ -n $skip ]]; then
@@ -22,7 +22,8 @@ _pointsman() {
     case ${COMP_WORDS[i]} in
       --control | --config | --to | --primary | --force | --assert-off | --reason | --for | \
         --limit | --wait | --at | --dir | --jobs | --kill | --freeze | --cut | --service | --runs | --seed | \
-        --length | --delay) skip=1 ;;
+        --length | --delay | --site | --record | --zone | --provider | --server | --probe | \
+        --store | --unit | --port | --reference | --mode | --secrets) skip=1 ;;
       -*) ;;
       *) if [[ -z $command ]]; then command=${COMP_WORDS[i]}; else service=${COMP_WORDS[i]}; fi ;;
     esac
@@ -38,6 +39,10 @@ _pointsman() {
     pause) options+=" --all --for --reason" ;;
     resume) options+=" --all" ;;
     history) options+=" --limit --verify" ;;
+    init)
+      options+=" --dir --service --site --record --zone --provider --server --probe --store --unit"
+      options+=" --port --reference --mode --secrets --no-agents --offline"
+      ;;
     check) options+=" --online" ;;
     certs) options+=" --dir --renew" ;;
     render)
@@ -50,7 +55,7 @@ _pointsman() {
       ;;
   esac
   case $before in
-    --control | --config | --dir)
+    --control | --config | --dir | --secrets)
       mapfile -t COMPREPLY < <(compgen -f -- "$word")
       return
       ;;
@@ -58,8 +63,15 @@ _pointsman() {
     --force) choices=$(_pointsman_names gates "$service") ;;
     --jobs) choices="node,mysql,redis node,mysql,redis,minio" ;;
     --for | --wait) choices="10m 30m 1h 2h 24h" ;;
-    --reason | --limit | --at | --kill | --freeze | --cut | --runs | --seed) return ;;
-    --service) choices=$(_pointsman_names services) ;;
+    --reason | --limit | --at | --kill | --freeze | --cut | --runs | --seed | --site | --record | \
+      --zone | --server | --probe | --unit | --port | --reference) return ;;
+    --provider) choices="rfc2136 aliyun cloudflare" ;;
+    --store) choices="mysql redis" ;;
+    --mode) choices="observe propose auto" ;;
+    --service)
+      [[ $command == init ]] && return
+      choices=$(_pointsman_names services)
+      ;;
     *)
       if [[ $word == -* ]]; then
         choices=$options
@@ -71,7 +83,7 @@ _pointsman() {
           choices=$(_pointsman_names services)
       elif [[ $command == certs ]]; then
         [[ -z $service ]] && choices="init issue"
-      elif [[ $command != check && $command != simulate && -z $service ]]; then
+      elif [[ $command != check && $command != init && $command != simulate && -z $service ]]; then
         choices=$(_pointsman_names services)
       fi
       ;;
@@ -79,22 +91,4 @@ _pointsman() {
   mapfile -t COMPREPLY < <(compgen -W "$choices" -- "$word")
 }
 
-_pointsman_agent() {
-  local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} choices
-  case $before in
-    --config)
-      mapfile -t COMPREPLY < <(compgen -f -- "$word")
-      return
-      ;;
-    --assert-off | --reason) return ;;
-  esac
-  if [[ ${COMP_WORDS[1]} == take && $COMP_CWORD -gt 1 ]]; then
-    choices="--assert-off --reason --yes --config"
-  else
-    choices="take vip --config --dry-run --version"
-  fi
-  mapfile -t COMPREPLY < <(compgen -W "$choices" -- "$word")
-}
-
 complete -F _pointsman pointsman
-complete -F _pointsman_agent pointsman-agent
