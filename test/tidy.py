@@ -41,7 +41,7 @@ LAYERS = {
 
 # Header of a library -> where it may appear, as patterns of paths. Tests and benches may use all.
 LIBRARIES = {
-    r"curl/": r"base/http\.cc|probes/engine\w*\.(cc|h)",
+    r"curl/": r"base/(http|smtp)\.cc|probes/engine\w*\.(cc|h)",
     r"httplib\.h": r"base/http_server\w*\.cc",
     r"rapidjson/": r"base/json\.cc",
     r"toml\+\+/": r"base/config_reader\w*\.cc",
