@@ -64,6 +64,7 @@ int run_cli(std::vector<std::string> arguments, const Terminal& terminal) {
   if (asked.command == "check") return run_check(asked, terminal);
   if (asked.command.rfind("certs", 0) == 0) return run_certs(asked, terminal);
   if (asked.command == "simulate") return run_simulate(asked, terminal);
+  if (asked.command == "notify test") return run_notify_test(asked, terminal);
   if (asked.command == "render keepalived") return run_render(asked, terminal);
   const auto path = control_path(asked);
   if (!path.ok()) {

@@ -12,7 +12,7 @@ _pointsman_names() {
 
 _pointsman() {
   local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]}
-  local commands="status explain switchover failover adopt cancel pause resume ack history check certs render simulate"
+  local commands="status explain switchover failover adopt cancel pause resume ack history check certs notify render simulate"
   local command="" service="" skip="" i
   for ((i = 1; i < COMP_CWORD; ++i)); do
     if [[ -n $skip ]]; then
@@ -40,6 +40,7 @@ _pointsman() {
     history) options+=" --limit --verify" ;;
     check) options+=" --online" ;;
     certs) options+=" --dir --renew" ;;
+    notify) options+=" --dry-run" ;;
     render) options+=" --dir" ;;
     simulate)
       options+=" --kill --freeze --cut --service --primary --runs --seed --length --delay"
@@ -64,6 +65,8 @@ _pointsman() {
       elif [[ $command == render ]]; then
         choices="keepalived"
         [[ $service == keepalived ]] && choices=$(_pointsman_names services)
+      elif [[ $command == notify ]]; then
+        [[ -z $service ]] && choices="test"
       elif [[ $command == certs ]]; then
         [[ -z $service ]] && choices="init issue"
       elif [[ $command != check && $command != simulate && -z $service ]]; then
