@@ -13,6 +13,7 @@
 #include "orchestrator/shell/api.h"
 #include "orchestrator/shell/executor.h"
 #include "orchestrator/shell/loop.h"
+#include "orchestrator/shell/notifier.h"
 #include "orchestrator/shell/preflights.h"
 #include "orchestrator/shell/provider_seat.h"
 #include "orchestrator/shell/references.h"
@@ -44,6 +45,9 @@ class Daemon {
   bool turns() const;
   void end();
 
+  // Once started: what became of notices, for whoever writes metrics. Thread-safe.
+  const NoticeCounts& notice_counts() const { return notifier_->counts(); }
+
  private:
   Result<void> find_sender();
   Result<void> make_outside();
@@ -54,6 +58,8 @@ class Daemon {
   void start_voucher();
   void start_probes();
   void start_rounds();
+  void start_notifier();
+  NotifierSettings notifier_settings() const;
   void on_probe(const EngineEvent& event);
   void hurry_references();
   Result<void> watch(std::optional<std::vector<ProbeSpec>> sites);
@@ -75,6 +81,7 @@ class Daemon {
   std::unique_ptr<Store> store_;
   StoredState stored_;
   std::unique_ptr<Voucher> voucher_;
+  std::unique_ptr<Notifier> notifier_;
   std::unique_ptr<RealExecutor> executor_;
   std::unique_ptr<Preflights> preflights_;
   std::unique_ptr<Saver> saver_;

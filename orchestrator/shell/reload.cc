@@ -110,6 +110,7 @@ Result<void> Daemon::take_over(const MonitorConfig& fresh) {
   }
   if (web_api_ && merged.web) web_api_->set_tokens(merged.web->tokens);
   config_ = merged;
+  notifier_->set(notifier_settings());
   if (!seatings->empty()) preflights_->afresh();
   rounds_.hasten();
   return {};
