@@ -79,6 +79,7 @@ class Alertmanager final : public Channel {
                                 {"severity", severity(item.level)},
                                 {"monitor", monitor}});
     if (!item.service.empty()) labels.set("service", item.service);
+    if (!item.about.empty()) labels.set("channel", item.about);
     // Two moves are two alerts.
     if (!item.facts.move.empty() && item.rule == "move-ended") labels.set("move", item.facts.move);
     return labels;

@@ -11,6 +11,12 @@ std::string site_name(const ServicePolicy& policy, int site) {
   return site < 0 || site >= kSites ? "" : policy.sites.at(static_cast<std::size_t>(site)).name;
 }
 
+constexpr Duration kSilentLeast = 30s;  // An agent that restarts is no news.
+
+void add(std::string& list, const std::string& what) {
+  if (list.find(what) == std::string::npos) list += (list.empty() ? "" : "; ") + what;
+}
+
 }  // namespace
 
 NoticeFacts facts_of(const ServiceSnapshot& shot) {
@@ -69,6 +75,33 @@ bool still_stands(const std::string& rule, const ServiceState& state) {
   if (rule == "vip-twice") return state.vip_twice;
   if (rule == "sites-apart") return state.apart;
   return false;
+}
+
+Troubles troubles_of(const std::map<std::string, ServiceSnapshot>& shots, Instant now) {
+  Troubles out;
+  for (const auto& [service, shot] : shots) {
+    const ServiceState& state = shot.state;
+    std::string unfit, silent;
+    for (const RecordView& record : state.records) {
+      if (!record.provider_well) add(unfit, record.provider_problem);
+    }
+    for (int site = 0; shot.policy.agents && site < kSites; ++site) {
+      const SiteView& view = state.sites.at(static_cast<std::size_t>(site));
+      if (!view.agent_heard || !view.agent_silent || now - view.agent_at < kSilentLeast) continue;
+      add(silent,
+          fmt::format("the agent of {}: {}", site_name(shot.policy, site), view.agent_problem));
+    }
+    if (!unfit.empty()) out[{service, "preflight-failed"}] = {Urgency::kUrgent, unfit};
+    if (!silent.empty()) out[{service, "agent-silent"}] = {Urgency::kWarning, silent};
+    if (!state.around.store_problem.empty()) {
+      out[{"", "store-failed"}] = {Urgency::kUrgent, state.around.store_problem};
+    }
+  }
+  return out;
+}
+
+bool is_trouble(const std::string& rule) {
+  return rule == "preflight-failed" || rule == "agent-silent" || rule == "store-failed";
 }
 
 }  // namespace pointsman

@@ -4,11 +4,11 @@
 #include <pthread.h>
 
 #include <algorithm>
+#include <set>
 #include <utility>
 
 #include "base/log.h"
 #include "orchestrator/notify/carry.h"
-#include "orchestrator/shell/notice_facts.h"
 
 namespace pointsman {
 namespace {
@@ -109,7 +109,7 @@ void Notifier::run() {
 
 Duration Notifier::rest(Instant now) {
   Instant due = std::min(outbox_.due(now), now + kLongestRest);
-  if (unwritten_) due = std::min(due, next_write_);
+  if (unwritten_) due = std::min(due, now + writes_.wait(now, false));
   if (!fresh_.empty()) due = std::min(due, fresh_.front().at + kSettle);
   return std::max<Duration>(due - now, Duration(0));
 }
@@ -223,7 +223,7 @@ void Notifier::take_told(Instant now) {
   }
 }
 
-// Ends what stands no more, and finds what stood before this process began to tell.
+// Ends what stands no more, and finds what no event tells.
 void Notifier::look_at_standing(Instant now) {
   next_look_ = now + kLookEvery;
   const auto shots = parts_.look();
@@ -231,26 +231,52 @@ void Notifier::look_at_standing(Instant now) {
   if (recalled_ && !shots.empty() && !std::exchange(looked_back_, true)) {
     tell_untold_moves(shots, now);
   }
+  const Troubles troubles = troubles_of(shots, now);
   std::map<std::string, int> fell;
   for (const NoticeItem& item : outbox_.standing()) {
     const auto shot = shots.find(item.service);
-    if (now < may_end_ || shot == shots.end()) continue;
-    if (still_stands(item.rule, shot->second.state)) continue;
+    const bool known = shot != shots.end() || (item.service.empty() && is_trouble(item.rule));
+    if (now < may_end_ || !known) continue;
+    const bool stands = is_trouble(item.rule) ? troubles.contains({item.service, item.rule})
+                                              : still_stands(item.rule, shot->second.state);
+    if (stands) continue;
     const std::string key = item.service + "\n" + item.rule;
     fell[key] = fell_[key] + 1;
     if (fell[key] < kFallsUntilOver) continue;
     outbox_.end(item.service, item.rule, parts_.clock.wall(), now);
   }
   fell_ = std::move(fell);
+  tell_troubles(shots, troubles, now);
+  note_older(shots);
+}
+
+void Notifier::tell_troubles(const std::map<std::string, ServiceSnapshot>& shots,
+                             const Troubles& troubles, Instant now) {
+  std::set<std::pair<std::string, std::string>> known;
+  for (const NoticeItem& item : outbox_.standing()) known.insert({item.service, item.rule});
+  for (const auto& [key, trouble] : troubles) {
+    if (known.contains(key) || !rose_.contains(key)) continue;
+    NoticeItem item = item_of(key.second, trouble.level, trouble.detail);
+    item.service = key.first;
+    if (const auto shot = shots.find(key.first); shot != shots.end()) {
+      item.facts = facts_of(shot->second);
+    }
+    outbox_.put(std::move(item), now);
+  }
+  rose_ = troubles;
+}
+
+// What stood before this process began to tell, for who tracks it.
+void Notifier::note_older(const std::map<std::string, ServiceSnapshot>& shots) {
   const std::vector<NoticeItem> known = outbox_.standing();
   for (const auto& [service, shot] : shots) {
     for (const RuleWords& rule : rule_words()) {
       // A first run is unadopted too, and nobody was disowned.
       if (!rule.lasting || std::string_view(rule.rule) == "disowned") continue;
+      if (!still_stands(rule.rule, shot.state)) continue;
       const auto is_known = [&, name = service](const NoticeItem& item) {
         return item.service == name && item.rule == rule.rule;
       };
-      if (!still_stands(rule.rule, shot.state)) continue;
       if (std::any_of(known.begin(), known.end(), is_known)) continue;
       const auto waits = [&, name = service](const Told& told) {
         return told.service == name && told.notice.rule == rule.rule;

@@ -22,6 +22,8 @@
 #include "orchestrator/notify/settings.h"
 #include "orchestrator/shell/decider.h"
 #include "orchestrator/shell/lane.h"
+#include "orchestrator/shell/notice_facts.h"
+#include "providers/call_budget.h"
 #include "providers/masking.h"
 
 // Notices on their way to people: one thread drives the outbox, and each channel has a lane of its
@@ -103,6 +105,9 @@ class Notifier {
   void take_answer(Answer answer, Instant now);
   void put(Told told, Instant now);
   void look_at_standing(Instant now);
+  void tell_troubles(const std::map<std::string, ServiceSnapshot>& shots, const Troubles& troubles,
+                     Instant now);
+  void note_older(const std::map<std::string, ServiceSnapshot>& shots);
   void tell_untold_moves(const std::map<std::string, ServiceSnapshot>& shots, Instant now);
   void test_channels(Instant now);
   void beat(Instant now);
@@ -142,6 +147,7 @@ class Notifier {
   Instant next_look_{0};
   Instant next_test_{0};
   std::map<std::string, int> fell_;  // Standing -> how often it was seen not to stand any more.
+  Troubles rose_;                    // Seen once, and not told yet.
   std::map<std::string, std::int64_t> tested_;
   std::map<std::string, std::string> moves_;  // Service -> the last one that was told.
   std::string remembered_;                    // As the file has it.
@@ -149,8 +155,8 @@ class Notifier {
   bool recalled_ = false;                     // Nothing is written before.
   bool has_file_ = false;
   bool looked_back_ = false;  // At what the run before may not have told.
-  bool unwritten_ = false;    // There is more to write,
-  Instant next_write_{0};     // then.
+  bool unwritten_ = false;    // There is more to write, when `writes_` lets it.
+  CallBudget writes_{{10, 1s, 0}};
   bool file_failed_ = false;
   std::thread thread_;
 };

@@ -6,7 +6,6 @@
 #include "base/log.h"
 #include "base/time_of_day.h"
 #include "orchestrator/notify/carry.h"
-#include "orchestrator/shell/notice_facts.h"
 #include "orchestrator/shell/notifier.h"
 
 // What becomes of notices: replies, what is remembered, regular tests, the heartbeat.
@@ -19,7 +18,6 @@ constexpr Duration kTestAgain = 1h;
 constexpr Duration kBeatAgain = 10s;
 constexpr Duration kBeatWithin = 5s;
 constexpr Duration kGrace = 15s;  // After a start the state is learnt anew: what stood may stand.
-constexpr Duration kWriteGap = 200ms;
 constexpr Duration kWriteAgain = 10s;
 constexpr std::size_t kFileMost = 2 << 20;
 
@@ -114,7 +112,7 @@ void Notifier::tell_event(const OutboxEvent& event, Instant now) {
 }
 
 // Before anything of it is sent: a crash between the two sends it twice rather than never. Not at
-// each turn of a flood, though: the state of the services is saved on the same disk.
+// each turn of a long flood, though: the state of the services is saved on the same disk.
 void Notifier::remember(Instant now, bool at_once) {
   if (parts_.file.empty() || !recalled_) return;
   const NoticeMemory memory{outbox_.kept(), outbox_.standing(), tested_, moves_};
@@ -122,7 +120,7 @@ void Notifier::remember(Instant now, bool at_once) {
   if (!has_file_ && memory.kept.empty() && seats_.empty()) return;
   std::string text = to_text(memory);
   unwritten_ = text != remembered_;
-  if (!unwritten_ || (!at_once && now < next_write_)) return;
+  if (!unwritten_ || (!at_once && !writes_.take(now, false))) return;
   const auto written = write_file_durably(parts_.file, text);
   if (written.ok()) {
     remembered_ = std::move(text);
@@ -132,7 +130,7 @@ void Notifier::remember(Instant now, bool at_once) {
     log(LogLevel::kError, "notices-not-kept", {{"problem", written.error().message}});
   }
   file_failed_ = !written.ok();
-  next_write_ = now + (file_failed_ ? kWriteAgain : kWriteGap);
+  if (file_failed_) writes_.shut_until(now + kWriteAgain);
 }
 
 void Notifier::recall(Instant now) {
@@ -151,7 +149,10 @@ void Notifier::recall(Instant now) {
   }
   for (const auto& [name, at] : memory->tested) tested_[name] = at;
   moves_ = memory->moves;
-  for (NoticeItem& item : memory->standing) outbox_.note_standing(std::move(item));
+  for (NoticeItem& item : memory->standing) {
+    // Whether a channel is silent is found anew.
+    if (item.about.empty()) outbox_.note_standing(std::move(item));
+  }
   for (const KeptNotice& kept : memory->kept) outbox_.restore(kept, now);
   if (memory->kept.empty()) return;
   log(LogLevel::kNotice, "notices-recalled", {{"count", memory->kept.size()}});

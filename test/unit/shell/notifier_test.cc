@@ -350,3 +350,50 @@ TEST_CASE(
   state.publish->records[1].refused = true;
   CHECK(still_stands("publish-refused", state));
 }
+
+TEST_CASE("troubles: providers that would refuse, agents that are silent for long, a full disk") {
+  std::map<std::string, ServiceSnapshot> shots;
+  ServiceSnapshot& shot = shots["im-api"];
+  shot.policy.sites[0].name = "hz";
+  shot.policy.sites[1].name = "sh";
+  shot.policy.agents = true;
+  shot.state.records.resize(2);
+  const Instant now{100'000'000'000};
+  CHECK(troubles_of(shots, now).empty());
+  shot.state.records[1].provider_well = false;
+  shot.state.records[1].provider_problem = "wrong key";
+  SiteView& view = shot.state.sites[1];
+  view.agent_heard = view.agent_silent = true;
+  view.agent_at = now - 29s;
+  view.agent_problem = "refused";
+  shot.state.around.store_problem = "disk full";
+  auto found = troubles_of(shots, now);
+  CHECK_EQ(found.size(), 2);
+  CHECK_EQ(found.at({"im-api", "preflight-failed"}).detail, "wrong key");
+  CHECK_EQ(found.at({"", "store-failed"}).detail, "disk full");
+  found = troubles_of(shots, now + 2s);
+  CHECK_EQ(found.at({"im-api", "agent-silent"}).detail, "the agent of sh: refused");
+  shot.policy.agents = false;
+  CHECK_EQ(troubles_of(shots, now + 2s).size(), 2);
+  for (const auto& [key, trouble] : found) {
+    CHECK(is_trouble(key.second));
+    CHECK(words_of_rule(key.second).lasting);
+  }
+}
+
+TEST_CASE("notifier: a trouble is told once it lasts") {
+  const WallClock clock;
+  std::map<std::string, ServiceSnapshot> shots;
+  shots["im-api"].state.records.resize(1);
+  shots["im-api"].state.records[0].provider_well = false;
+  shots["im-api"].state.records[0].provider_problem = "wrong key";
+  Receiver receiver;
+  Notifier::Parts parts = parts_of(clock);
+  parts.look = [&] { return shots; };
+  Notifier notifier(std::move(parts));
+  notifier.set({"monitor-1", "", {hook("hook", receiver)}, std::nullopt});
+  notifier.start();
+  REQUIRE(eventually([&] { return !receiver.titles().empty(); }));
+  notifier.end();
+  CHECK_EQ(receiver.titles().at(0), "[URGENT] im-api: the provider would refuse a move");
+}
