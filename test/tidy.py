@@ -25,9 +25,14 @@ LAYERS = {
     "agent/drivers/": ["agent/", "agent/drivers/", "base/"],
     "agent/witness_probes": ["agent/", "probes/", "base/"],
     "agent/main": ["agent/", "agent/drivers/", "probes/", "base/"],
-    "orchestrator/offline/": ["orchestrator/offline/", "probes/", "providers/", "base/"],
-    "orchestrator/shell/": ["orchestrator/shell/", "orchestrator/offline/", "orchestrator/core/",
-                            "probes/", "providers/", "agent/protocol.h", "base/"],
+    "orchestrator/notify/": ["orchestrator/notify/", "providers/aliyun_signature.h",
+                             "providers/api_call.h", "providers/call_budget.h",
+                             "providers/masking.h", "base/"],
+    "orchestrator/offline/": ["orchestrator/offline/", "orchestrator/notify/", "probes/",
+                              "providers/", "base/"],
+    "orchestrator/shell/": ["orchestrator/shell/", "orchestrator/offline/", "orchestrator/notify/",
+                            "orchestrator/core/", "probes/", "providers/", "agent/protocol.h",
+                            "base/"],
     "orchestrator/cli/": ["orchestrator/cli/", "orchestrator/offline/", "base/"],
     "orchestrator/main": ["orchestrator/shell/", "orchestrator/offline/", "orchestrator/core/",
                           "probes/", "providers/", "agent/protocol.h", "base/"],
@@ -41,7 +46,7 @@ LAYERS = {
 
 # Header of a library -> where it may appear, as patterns of paths. Tests and benches may use all.
 LIBRARIES = {
-    r"curl/": r"base/http\.cc|probes/engine\w*\.(cc|h)",
+    r"curl/": r"base/(http|smtp)\.cc|probes/engine\w*\.(cc|h)",
     r"httplib\.h": r"base/http_server\w*\.cc",
     r"rapidjson/": r"base/json\.cc",
     r"toml\+\+/": r"base/config_reader\w*\.cc",

@@ -214,7 +214,15 @@ void Reader::add_offline() {
   first.add_option("--dir", in_.dir, "Where it is written [/etc/pointsman]")->type_name("DIR");
   add_init_options(first, in_.init);
   auto& check = add("check", "Check the configuration: every error at once, and the worst case");
-  check.add_flag("--online", in_.online, "Also ask providers, name servers and agents");
+  check.add_flag("--online", in_.online,
+                 "Also ask providers, name servers, agents and channels of notices");
+  auto& notify = add("notify", "Notices: whether the messages for people arrive");
+  notify.require_subcommand(1);
+  auto* test = notify.add_subcommand("test", "Send a test through every channel, or through one");
+  common(*test);
+  test->add_option("NAME", in_.site, "The channel, by its name in the configuration")
+      ->type_name("");
+  test->add_flag("--dry-run", in_.dry_run, "Show what would be sent; send nothing");
   auto& certs = add("certs", "A private CA and the identities of monitors and agents");
   certs.require_subcommand(1);
   auto* init = certs.add_subcommand("init", "Make the CA");

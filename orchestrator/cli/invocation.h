@@ -18,7 +18,7 @@ struct Invocation {
   std::string control;  // "" unless given.
   std::string config;   // "" unless given.
   std::string service;  // "" for all, where that is allowed.
-  std::string site;     // --to, --primary
+  std::string site;     // --to, --primary; of notify test: the channel
   bool all = false;     // pause, resume
   std::vector<std::string> force;
   std::string assert_off;

@@ -65,6 +65,7 @@ int run_cli(std::vector<std::string> arguments, const Terminal& terminal) {
   if (asked.command == "init") return run_init(asked, terminal);
   if (asked.command.rfind("certs", 0) == 0) return run_certs(asked, terminal);
   if (asked.command == "simulate") return run_simulate(asked, terminal);
+  if (asked.command == "notify test") return run_notify_test(asked, terminal);
   if (asked.command == "render keepalived") return run_render(asked, terminal);
   if (asked.command == "render prometheus") return run_render_prometheus(asked, terminal);
   const auto path = control_path(asked);

@@ -51,6 +51,8 @@ int run_init(const Invocation& asked, const Terminal& terminal);
 int run_certs(const Invocation& asked, const Terminal& terminal);
 // Becomes the simulator; comes back only when that cannot be started.
 int run_simulate(const Invocation& asked, const Terminal& terminal);
+// A test through every channel of notices, or through one.
+int run_notify_test(const Invocation& asked, const Terminal& terminal);
 // A pair of configurations of keepalived, one a site.
 int run_render(const Invocation& asked, const Terminal& terminal);
 // Whom Prometheus asks, a file a job.

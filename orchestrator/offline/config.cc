@@ -19,6 +19,12 @@ void expect_plain_name(ConfigTable& table, std::string_view key, const std::stri
   table.complain(key, "1 to 63 letters, digits, \"-\", \"_\", \".\", the first a letter or digit");
 }
 
+void expect_url(ConfigTable& table, std::string_view key, const std::string& text) {
+  const auto url = url_parts_from(text);
+  if (text.empty() || (url && (url->scheme == "http" || url->scheme == "https"))) return;
+  table.complain(key, "an http or https URL");
+}
+
 bool expect_own_section(ConfigTable& table, std::string_view key, const std::string& name,
                         const MonitorReading& reading) {
   const auto& providers = reading.config.providers;
@@ -86,8 +92,11 @@ void read_monitor(ConfigTable table, MonitorReading& reading) {
   config.mode = table.one_of("mode", {"auto", "propose", "observe"}, "auto");
   config.language = table.one_of("language", {"en", "zh"}, "en");
   if (config.language != "en") {
-    reading.warn(table, "language", "not in effect in this version: texts are in English");
+    reading.warn(table, "language",
+                 "in effect for notices alone in this version: other texts are in English");
   }
+  config.link = table.text("link");
+  expect_url(table, "link", config.link);
   read_references(table, reading);
   config.max_moves_at_once = static_cast<int>(table.number("max_moves_at_once", 3, 1, 1000));
   config.breaker_window = table.duration("breaker_window", 1min, 1s, 1h);
@@ -207,6 +216,7 @@ ConfigOutcome<MonitorConfig> read_monitor_config(const std::string& path, bool w
   check_across(root, reading);
   root.finish();
   read_credentials(root, reading, outcome.errors);
+  check_notices(root, reading);
   sort_errors(outcome.errors);
   outcome.warnings = std::move(reading.warnings);
   if (outcome.errors.empty()) outcome.config = std::move(reading.config);

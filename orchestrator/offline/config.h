@@ -10,6 +10,7 @@
 #include "base/config_reader.h"
 #include "base/http.h"
 #include "base/time.h"
+#include "orchestrator/notify/settings.h"
 #include "orchestrator/offline/keepalived.h"
 #include "probes/probe.h"
 #include "providers/provider.h"
@@ -92,6 +93,7 @@ struct MonitorConfig {
   std::string control = "/run/pointsman/control.sock";
   std::string mode = "auto";
   std::string language = "en";
+  std::string link;  // Where people find the page; "": not told.
   std::vector<std::string> references;
   int max_moves_at_once = 3;
   Duration breaker_window = 1min;
@@ -99,6 +101,8 @@ struct MonitorConfig {
   TlsIdentity tls;
   std::vector<ProviderSettings> providers;
   std::vector<ServiceSettings> services;
+  std::vector<NoticeSettings> notices;
+  std::optional<HeartbeatSettings> heartbeat;
 };
 
 // The seconds of a failover in the worst case, by its parts; computed from settings alone.

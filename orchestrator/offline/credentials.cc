@@ -43,16 +43,15 @@ void fill_from(ConfigTable root, MonitorReading& reading) {
     ConfigTable section = root.table(provider.name);
     if (section.present()) provider.credentials = section.all_texts();
   }
-  known.insert(reading.notice_names.begin(), reading.notice_names.end());
+  for (const NoticeSettings& notice : reading.config.notices) known.insert(notice.name);
   for (ServiceSettings& service : reading.config.services) {
     if (!service.keepalived || service.keepalived->credentials.empty()) continue;
     known.insert(service.keepalived->credentials);
     ConfigTable section = root.table(service.keepalived->credentials);
     if (section.present()) service.keepalived->auth_pass = read_auth_pass(section);
   }
-  // Sections of later work are the reader's to keep: known, and not looked into.
-  for (const std::string& name : reading.notice_names) root.table(name).all_texts();
-  for (const char* name : {"cluster", "heartbeat"}) root.table(name).all_texts();
+  fill_notices(root, reading);
+  root.table("cluster").all_texts();  // Of later work: known, and not looked into.
   ConfigTable web = root.table("web");
   WebSettings unused;
   read_tokens(web, reading.config.web ? *reading.config.web : unused);
@@ -142,6 +141,7 @@ void read_credentials(ConfigTable& root, MonitorReading& reading,
     if (!file) return;
     fill_from(file->root(), reading);
   }
+  reading.credentials_known = true;
   if (config.web && config.web->tokens.empty()) {
     root.complain("web", "[web.tokens] with operator, viewer or both in the credentials file",
                   "nobody could log in");

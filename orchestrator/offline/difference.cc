@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 
+#include "orchestrator/notify/channel.h"
 #include "orchestrator/offline/config.h"
 
 namespace pointsman {
@@ -102,6 +103,7 @@ void put_monitor(Flat& flat, const MonitorConfig& c) {
   flat.put("monitor.control", c.control);
   flat.put("monitor.mode", c.mode);
   flat.put("monitor.language", c.language);
+  flat.put("monitor.link", c.link);
   flat.put("monitor.references", c.references);
   flat.put("monitor.max_moves_at_once", c.max_moves_at_once);
   flat.put("monitor.breaker_window", c.breaker_window);
@@ -116,9 +118,32 @@ void put_monitor(Flat& flat, const MonitorConfig& c) {
   for (const auto& [role, token] : c.web->tokens) flat.put_secret("web.tokens." + role, token);
 }
 
+void put_notices(Flat& flat, const MonitorConfig& c) {
+  for (const NoticeSettings& notice : c.notices) {
+    const std::string at = "notify." + notice.name + ".";
+    flat.put(at + "type", notice.type);
+    flat.put(at + "services", notice.services);
+    flat.put(at + "min_level",
+             std::string(notice.only_fallback ? "none" : to_string(notice.least)));
+    flat.put(at + "language", notice.language);
+    flat.put(at + "budget", budget_text(notice.budget));
+    flat.put(at + "fallback", notice.fallback);
+    flat.put(at + "self_test", notice.self_test);
+    for (const auto& [key, value] : notice.options) flat.put(at + key, value);
+    for (const auto& [key, values] : notice.lists) flat.put(at + key, values);
+    for (const auto& [key, value] : notice.credentials) {
+      flat.put_secret(at + "credentials." + key, value);
+    }
+  }
+  if (!c.heartbeat) return;
+  flat.put_secret("heartbeat.url", c.heartbeat->url);
+  flat.put("heartbeat.every", c.heartbeat->every);
+}
+
 Flat flatten(const MonitorConfig& config) {
   Flat flat;
   put_monitor(flat, config);
+  put_notices(flat, config);
   for (const ProviderSettings& provider : config.providers) {
     const std::string at = "provider." + provider.name + ".";
     flat.put(at + "type", provider.type);
@@ -184,6 +209,9 @@ MonitorConfig merge_for_reload(const MonitorConfig& running, const MonitorConfig
   MonitorConfig merged = running;
   merged.mode = fresh.mode;
   merged.language = fresh.language;
+  merged.link = fresh.link;
+  merged.notices = fresh.notices;
+  merged.heartbeat = fresh.heartbeat;
   merged.references = fresh.references;
   if (merged.web && fresh.web) merged.web->tokens = fresh.web->tokens;
   for (ProviderSettings& provider : merged.providers) {

@@ -12,6 +12,7 @@
 
 #include "base/log.h"
 #include "orchestrator/offline/certs.h"
+#include "orchestrator/offline/notice_preflight.h"
 #include "orchestrator/offline/reachable.h"
 
 namespace pointsman {
@@ -212,6 +213,11 @@ std::vector<PreflightItem> preflight(const MonitorConfig& config, const Clock& c
   for (const std::string& reference : config.references) {
     tasks.emplace_back(
         [&reference, within = settings.within] { return Items{ask_reference(reference, within)}; });
+  }
+  for (const NoticeSettings& notice : config.notices) {
+    tasks.emplace_back([&config, &notice, &clock, within = settings.within] {
+      return Items{ask_channel(config, notice, clock, within)};
+    });
   }
   return run_all(tasks, settings.at_once);
 }

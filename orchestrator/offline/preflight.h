@@ -25,9 +25,10 @@ struct PreflightSettings {
   int at_once = 8;       // Providers and agents asked at the same time.
 };
 
-// Providers with their records and authoritative servers, agents, certificates, references; in the
-// order of the configuration. `config` must have been read with credentials. http_global_init()
-// first. Takes at most a few times `within` for each provider.
+// Providers with their records and authoritative servers, agents, certificates, references, and
+// channels of notices (by what reaches nobody); in the order of the configuration. `config` must
+// have been read with credentials. http_global_init() first. Takes at most a few times `within` for
+// each provider.
 std::vector<PreflightItem> preflight(const MonitorConfig& config, const Clock& clock,
                                      const PreflightSettings& settings = {});
 

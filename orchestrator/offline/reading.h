@@ -20,8 +20,8 @@ struct MonitorReading {
     RecordSettings record;
   };
   std::vector<RecordOwner> record_owners{};
-  std::vector<std::string> notice_names;
   bool with_credentials = true;
+  bool credentials_known = false;                    // Read, or there is no file of them.
   const std::vector<ConfigError>* errors = nullptr;  // All so far.
   std::size_t errors_before_service = 0;
 
@@ -50,10 +50,15 @@ void check_timings(ConfigTable& table, const ServiceSettings& service, MonitorRe
 void check_sites(ConfigTable& table, std::vector<ConfigTable>& sites,
                  const ServiceSettings& service, MonitorReading& reading);
 
-// Sections of later work: checked, so that a file that has them loads, and told.
-void read_cluster(ConfigTable table, MonitorReading& reading);
+// [[notify]], after the services, and [heartbeat]; their sections of the credentials file, whose
+// root is given; and what can be said of them once those are known.
 void read_notices(ConfigTable& root, MonitorReading& reading);
 void read_heartbeat(ConfigTable table, MonitorReading& reading);
+void fill_notices(ConfigTable& credentials, MonitorReading& reading);
+void check_notices(ConfigTable& root, MonitorReading& reading);
+
+// Sections of later work: checked, so that a file that has them loads, and told.
+void read_cluster(ConfigTable table, MonitorReading& reading);
 void read_drill(ConfigTable table, MonitorReading& reading);
 
 // The credentials file: sections into reading.config.providers and .web.
@@ -64,6 +69,8 @@ void read_credentials(ConfigTable& monitor, MonitorReading& reading,
 // page, the cluster, the heartbeat, a provider.
 bool expect_own_section(ConfigTable& table, std::string_view key, const std::string& name,
                         const MonitorReading& reading);
+// Nothing, an http or https URL, or a complaint.
+void expect_url(ConfigTable& table, std::string_view key, const std::string& text);
 // A name of ours, or a complaint.
 void expect_plain_name(ConfigTable& table, std::string_view key, const std::string& name);
 // The PEM file that `key` names, relative to the configuration; "" when the key is absent.

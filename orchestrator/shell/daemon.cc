@@ -136,6 +136,7 @@ void Daemon::end() {
   for (auto& [name, lane] : lanes_) lane->end();
   executor_.reset();
   lanes_.clear();
+  if (notifier_) notifier_->end();
   preflights_.reset();
   saver_.reset();
 }
@@ -289,9 +290,27 @@ void Daemon::make_metrics() {
   if (!config_.tls.cert_file.empty()) certificates["own"] = config_.tls.cert_file;
   if (!config_.tls.ca_file.empty()) certificates["ca"] = config_.tls.ca_file;
   if (config_.web && !config_.web->cert.empty()) certificates["web"] = config_.web->cert;
-  metrics_ = std::make_unique<DaemonMetrics>(DaemonMetrics::Parts{
-      clock_, *loop_, outside_, measures_, *preflights_, *agent_certificates_, *engine_,
-      std::move(providers), std::move(certificates), config_.credentials});
+  metrics_ = std::make_unique<DaemonMetrics>(
+      DaemonMetrics::Parts{clock_, *loop_, outside_, measures_, *preflights_, *agent_certificates_,
+                           *engine_, std::move(providers), std::move(certificates),
+                           config_.credentials, [this] { return notice_counts(); }});
+}
+
+std::vector<NoticeCount> Daemon::notice_counts() const {
+  std::vector<NoticeCount> all;
+  for (const auto& [key, count] : notifier_->counts().read()) {
+    all.push_back({key.first, key.second, count});
+  }
+  return all;
+}
+
+NotifierSettings Daemon::notifier_settings() const {
+  return {config_.name, config_.link, config_.notices, config_.heartbeat};
+}
+
+void Daemon::start_notifier() {
+  notifier_->set(notifier_settings());
+  notifier_->start();
 }
 
 Result<void> Daemon::start_servers() {
@@ -371,11 +390,20 @@ void Daemon::make_machinery() {
                                 preflights_->published(service, answered->record);
                               }
                               loop_->post({service, std::move(what), nullptr});
+                            },
+                            [this](const std::string& service, const Notice& notice) {
+                              notifier_->tell(service, notice);
                             }};
   preflights_ = std::make_unique<Preflights>(
       Preflights::Parts{clock_, outside_, [this](const std::string& service, ProviderJudged what) {
                           loop_->post({service, std::move(what), nullptr});
                         }});
+  notifier_ = std::make_unique<Notifier>(
+      Notifier::Parts{.clock = clock_,
+                      .file = dry_run_ ? "" : config_.state_dir + "/notices.json",
+                      .dry_run = dry_run_,
+                      .look = [this] { return loop_->snapshot(); },
+                      .turns = [this] { return turns(); }});
   if (dry_run_) {
     executor_ = std::make_unique<DryExecutor>(std::move(parts));
   } else {
@@ -429,6 +457,7 @@ Result<void> Daemon::start(MonitorConfig config) {
   RETURN_IF_ERROR(make_outside());
   make_machinery();
   for (const ServiceSettings& service : config_.services) RETURN_IF_ERROR(add_service(service));
+  start_notifier();
   loop_->start();
   start_voucher();
   start_probes();

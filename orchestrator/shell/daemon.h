@@ -16,6 +16,7 @@
 #include "orchestrator/shell/executor.h"
 #include "orchestrator/shell/loop.h"
 #include "orchestrator/shell/measures.h"
+#include "orchestrator/shell/notifier.h"
 #include "orchestrator/shell/preflights.h"
 #include "orchestrator/shell/provider_seat.h"
 #include "orchestrator/shell/references.h"
@@ -47,6 +48,9 @@ class Daemon {
   bool turns() const;
   void end();
 
+  // Once started: what became of notices, for whoever writes metrics. Thread-safe.
+  const NoticeCounts& notice_counts() const { return notifier_->counts(); }
+
  private:
   Result<void> find_sender();
   Result<void> make_outside();
@@ -54,10 +58,13 @@ class Daemon {
   Result<void> add_service(const ServiceSettings& service);
   Result<void> load_state();
   void make_metrics();
+  std::vector<NoticeCount> notice_counts() const;
   Result<void> start_servers();
   void start_voucher();
   void start_probes();
   void start_rounds();
+  void start_notifier();
+  NotifierSettings notifier_settings() const;
   void on_probe(const EngineEvent& event);
   void hurry_references();
   Result<void> watch(std::optional<std::vector<ProbeSpec>> sites);
@@ -80,6 +87,7 @@ class Daemon {
   std::unique_ptr<Store> store_;
   StoredState stored_;
   std::unique_ptr<Voucher> voucher_;
+  std::unique_ptr<Notifier> notifier_;
   std::unique_ptr<RealExecutor> executor_;
   std::unique_ptr<Preflights> preflights_;
   std::unique_ptr<Saver> saver_;

@@ -43,7 +43,8 @@ RealExecutor::RealExecutor(Parts parts)
       book_(parts.book),
       tls_(std::move(parts.tls)),
       sender_(std::move(parts.sender)),
-      sink_(std::move(parts.sink)) {
+      sink_(std::move(parts.sink)),
+      tell_people_(std::move(parts.tell_people)) {
   for (const auto& [name, service] : outside_) {
     lanes_["ask/" + name] = std::make_unique<Lane>("ask-" + name);
     for (int site = 0; site < kSites; ++site) {
@@ -186,6 +187,7 @@ void RealExecutor::start(const std::string& service, const Command& command) {
   ServiceOutside& outside = outside_.at(service);
   if (const auto* notice = std::get_if<Notice>(&command)) {
     log(level_of(notice->level), notice->rule, {{"service", service}, {"text", notice->text}});
+    if (tell_people_) tell_people_(service, *notice);
     return;
   }
   if (const auto* order = std::get_if<SendOrder>(&command)) {

@@ -60,6 +60,8 @@ class RealExecutor : public Executor {
     TlsIdentity tls;
     std::string sender;
     Sink sink;
+    // Hands a notice on to people; never blocks. Unset: it is only logged.
+    std::function<void(const std::string& service, const Notice& notice)> tell_people = {};
   };
   explicit RealExecutor(Parts parts);
   ~RealExecutor() override;
@@ -92,6 +94,7 @@ class RealExecutor : public Executor {
   const TlsIdentity tls_;
   const std::string sender_;
   const Sink sink_;
+  const std::function<void(const std::string&, const Notice&)> tell_people_;
   std::map<std::string, std::unique_ptr<HttpClient>> clients_;  // One per agent lane.
   std::map<std::string, std::string> told_;             // Last outcome logged, per agent lane.
   std::map<std::string, std::unique_ptr<Lane>> lanes_;  // Made in the constructor.

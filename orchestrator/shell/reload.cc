@@ -115,6 +115,7 @@ Result<void> Daemon::take_over(const MonitorConfig& fresh) {
     }
   }
   config_ = merged;
+  notifier_->set(notifier_settings());
   if (!seatings->empty()) preflights_->afresh();
   rounds_.hasten();
   return {};

@@ -12,7 +12,7 @@ _pointsman_names() {
 
 _pointsman() {
   local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]}
-  local commands="status explain switchover failover adopt cancel pause resume ack history init check certs render simulate"
+  local commands="status explain switchover failover adopt cancel pause resume ack history init check certs notify render simulate"
   local command="" service="" skip="" i
   for ((i = 1; i < COMP_CWORD; ++i)); do
     if [[ -n $skip ]]; then
@@ -45,6 +45,7 @@ _pointsman() {
       ;;
     check) options+=" --online" ;;
     certs) options+=" --dir --renew" ;;
+    notify) options+=" --dry-run" ;;
     render)
       options+=" --dir"
       [[ $service == prometheus ]] && options+=" --jobs"
@@ -81,6 +82,8 @@ _pointsman() {
         choices="keepalived prometheus"
         [[ $service == keepalived || $service == prometheus ]] &&
           choices=$(_pointsman_names services)
+      elif [[ $command == notify ]]; then
+        [[ -z $service ]] && choices="test"
       elif [[ $command == certs ]]; then
         [[ -z $service ]] && choices="init issue"
       elif [[ $command != check && $command != init && $command != simulate && -z $service ]]; then

@@ -29,13 +29,17 @@ NOTICE = """
 [[notify]]
 type = "email"
 name = "ops-mail"
-server = "smtp.example.net:587"
+server = "127.0.0.1:2525"
 from = "pointsman@example.net"
 to = ["admin@example.net"]
+[[notify]]
+type = "dingtalk"
+name = "ops-chat"
+endpoint = "http://127.0.0.1:2526"
 """
 VIEWS = [["status"], ["status", "im-api"], ["explain", "im-api"], ["history"],
          ["history", "im-api", "--verify"], ["check"], ["check", "--online"],
-         ["failover", "im-api", "--dry-run"]]
+         ["failover", "im-api", "--dry-run"], ["notify", "test"], ["notify", "test", "--dry-run"]]
 EXEC_ECHO = """#!/usr/bin/python3 -I
 import json, sys
 sys.path.insert(0, {folder!r})
@@ -54,9 +58,10 @@ class Trial:
             "the token of cloudflare": canary("cf-{}"),
             "the secret of aliyun": canary("ali-{}"), "the STS token": canary("CAIS/{}=="),
             "the token of the webhook": canary("web-{}"), "the token of exec": canary('ex"\\ {}'),
-            "the password of notices": canary(), "the operator's token": canary("operator-{}"),
+            "the password of notices": canary(), "a robot's secret": canary("SEC{}"),
+            "a robot's token": canary(), "the operator's token": canary("operator-{}"),
             "the viewer's token": canary("viewer-{}")}
-        cf, secret, sts, web, own, _, operator, viewer = self.secrets.values()
+        cf, secret, sts, web, own, _, _, _, operator, viewer = self.secrets.values()
         lab.web = {"listen": "127.0.0.1:8780"}
         lab.tokens = {"operator": operator, "viewer": viewer}
         self.estate = Estate(lab, ONE_EACH, {
@@ -72,7 +77,10 @@ class Trial:
         lab.configure()
         folder = lab.monitor.folder
         for name, text in (("pointsman.toml", NOTICE), ("credentials.toml", "[ops-mail]\n"
-                           "password = " + json.dumps(self.secrets["the password of notices"]))):
+                           'username = "pointsman"\npassword = ' +
+                           json.dumps(self.secrets["the password of notices"]) +
+                           '\n[ops-chat]\nsecret = ' + json.dumps(self.secrets["a robot's secret"])
+                           + "\naccess_token = " + json.dumps(self.secrets["a robot's token"]))):
             with open(folder / name, "a", encoding="utf-8") as file:
                 file.write(text + "\n")
         for name in ("monitor", "site-a", "site-b"):

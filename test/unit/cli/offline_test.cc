@@ -142,6 +142,37 @@ TEST_CASE("check: a file that is not there, credentials open to all") {
   CHECK(!holds(open.out, "c2VjcmV0"));
 }
 
+TEST_CASE("notify test: which channels work, in exit codes, text and JSON; a dry run shows all") {
+  const Folder folder;
+  const std::string bare = folder.write("bare.toml", config_text(folder, "30s"));
+  folder.write("credentials.toml", kCredentials);
+  Ran ran = run({"notify", "test", "--config", bare});
+  CHECK(ran.exit == 2);
+  CHECK(holds(ran.err, "has no [[notify]]: nobody would be told"));
+  const std::string file =
+      folder.write("pointsman.toml", config_text(folder, "30s") +
+                                         "[[notify]]\ntype = \"wecom\"\nname = \"chat\"\n"
+                                         "endpoint = \"http://127.0.0.1:1\"\n");
+  folder.write("credentials.toml",
+               std::string(kCredentials) + "[chat]\nkey = \"canary-of-the-robot\"\n");
+  ran = run({"notify", "test", "--config", file});
+  CHECK(ran.exit == 1);
+  CHECK(holds(ran.out, "FAILED  chat (wecom)  POST http://127.0.0.1:1/cgi-bin/webhook/send: "));
+  CHECK(!holds(ran.out, "canary"));
+  const auto json = Json::parse(run({"notify", "test", "chat", "--config", file, "--json"}).out);
+  REQUIRE(json.ok());
+  CHECK(!json->array_or_empty("tests").front().bool_or("delivered", true));
+  ran = run({"notify", "test", "chta", "--config", file});
+  CHECK(ran.exit == 2);
+  CHECK(holds(ran.err, "did you mean chat?"));
+  ran = run({"notify", "test", "--dry-run", "--config", file});
+  CHECK(ran.exit == 0);
+  CHECK(holds(ran.out,
+              "chat (wecom) would send:\n  POST http://127.0.0.1:1/cgi-bin/webhook/send?key=***"));
+  CHECK(holds(ran.out, "a test"));
+  CHECK(!holds(ran.out, "canary"));
+}
+
 TEST_CASE("certs: made, told, never replaced") {
   const Folder folder;
   const std::string ca = folder.path() + "/ca";

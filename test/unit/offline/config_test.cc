@@ -86,6 +86,38 @@ TEST_CASE("the whole configuration arrives") {
   CHECK_EQ(probes.front().fall, 3);
 }
 
+TEST_CASE("channels of notices arrive, and a difference between two shows no secret") {
+  const ConfigFolder folder(PM_TEST_DATA "/config/monitor");
+  const auto outcome = read_monitor_config(folder.path() + "notify-good.toml");
+  REQUIRE(outcome.config.has_value());
+  const MonitorConfig& config = *outcome.config;
+  REQUIRE_EQ(config.notices.size(), 8);
+  CHECK_EQ(config.notices[0].language, "zh");
+  CHECK_EQ(config.notices[0].option("ca"), folder.path() + "ca.pem");
+  CHECK_EQ(config.notices[0].credential("username"), "pointsman");
+  CHECK(config.notices[1].only_fallback);
+  CHECK_EQ(config.notices[1].budget.most, 30);
+  CHECK_EQ(config.notices[3].language, "en");
+  CHECK_EQ(config.notices[3].option("endpoint"), "https://oapi.dingtalk.com");
+  CHECK_EQ(config.heartbeat->url, "https://hc.example.net/not-to-be-shown-10");
+
+  MonitorConfig other = config;
+  other.notices[0].credentials["password"] = "not-to-be-shown-either";
+  other.notices[2].budget.most = 5;
+  other.notices.pop_back();
+  other.heartbeat->url += "-x";
+  const auto lines = config_difference(config, other);
+  const auto text = fmt::format("{}", fmt::join(lines, "\n"));
+  CHECK_EQ(text.find("not-to-be-shown"), std::string::npos);
+  CHECK_NE(text.find("notify.ops-mail.credentials.password: changed (not shown)"),
+           std::string::npos);
+  CHECK_NE(text.find("notify.wecom.budget: 10/1m -> 5/1m"), std::string::npos);
+  CHECK_NE(text.find("notify.alerts.type: alertmanager -> (none)"), std::string::npos);
+  CHECK_NE(text.find("heartbeat.url: changed (not shown)"), std::string::npos);
+  // All of it is taken over by a running daemon.
+  CHECK(config_difference(merge_for_reload(config, other), other).empty());
+}
+
 TEST_CASE("authorities of a provider are its own matter, those of a record are the record's") {
   const ConfigFolder folder(PM_TEST_DATA "/config/monitor");
   std::ifstream file(good(folder));
