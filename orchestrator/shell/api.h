@@ -54,6 +54,8 @@ class Api {
   HttpReply order_all(const HttpCall& call);
 
   HttpReply rehearse(const ServiceSnapshot& snapshot, const OperatorAsked& asked);
+  // api_rejoin.cc
+  HttpReply rehearse_rejoin(const ServiceSnapshot& snapshot, const OperatorAsked& asked);
   HttpReply tell(const std::string& service, const Result<OperatorAnswer>& answer) const;
 
   Parts parts_;
@@ -62,6 +64,10 @@ class Api {
 
 // Rendering, pure: what the API answers.
 Json service_json(const ServiceSnapshot& snapshot, const ServiceOutside& outside, WallTime wall);
+// The way back of a site as it stands, as a move is shown; null when none was ever asked for.
+Json rejoin_json(const ServiceSnapshot& snapshot, WallTime wall);
+// Whether the preferred site may come back: null when it is in power, or there is none.
+Json failback_json(const ServiceSnapshot& snapshot);
 Json explain_json(const ServiceSnapshot& snapshot, const Wanted& wanted);
 
 }  // namespace pointsman
