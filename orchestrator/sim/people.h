@@ -33,6 +33,7 @@ class People {
   void mend_record(int service, const ServiceState& state);
   void maintain(int service);
   bool plans() const;
+  bool asks_to_rejoin() const;
   int best_site(int service) const;
 
   World& world_;
