@@ -38,8 +38,9 @@ Result<void> open_files(const ChildFiles& files, Ends& ends) {
   if (files.output.empty()) {
     ends.out.reset(open("/dev/null", O_WRONLY | O_CLOEXEC));
   } else {
-    ends.out.reset(
-        open(files.output.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600));
+    // The program of an agent that was killed may still write into one of that name.
+    unlink(files.output.c_str());
+    ends.out.reset(open(files.output.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
   }
   if (ends.out.get() < 0) return failed("making " + files.output, errno);
   ends.words.reset(memfd_create("words", MFD_CLOEXEC));

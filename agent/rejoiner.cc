@@ -41,7 +41,7 @@ class StoreRejoiner final : public Rejoiner {
   Result<void> write_down(const RejoinTask& task);
   Result<void> reseed(const RejoinTask& task);
   Result<void> replace_all(const RejoinTask& task, const std::string& folder);
-  Result<Bundle> bundle_of(const RejoinTask& task) const;
+  void note_spoiled(const RejoinTask& task);
   Result<void> begin_copying(const std::string& folder) const;
   static Result<std::string> source_of(const RejoinTask& task, const std::string& store);
   WayBackWatch watch_of(const std::string& store);
@@ -194,20 +194,28 @@ WayBackWatch StoreRejoiner::watch_of(const std::string& store) {
           }};
 }
 
+// Its stores are not whole: there is nothing left to compare. They were written down before the
+// first touch; a person may have taken that away since.
+void StoreRejoiner::note_spoiled(const RejoinTask& task) {
+  const auto bundle = read_bundle(task.bundle);
+  if (bundle) {
+    for (const BundleEntry& entry : bundle->stores) diverged_.emplace_back(entry.store, entry.what);
+  } else {
+    for (const auto& store : parts_.stores) diverged_.emplace_back(store->name(), "");
+  }
+  tell([&](RejoinReport& report) {
+    report.diverged = true;
+    report.what = "its stores were being replaced";
+    report.bundle = task.bundle;
+    report.holds = bundle ? bundle->text() : "no longer there";
+    report.stage = "surveyed";
+  });
+}
+
 Result<void> StoreRejoiner::survey(const RejoinTask& task) {
   diverged_.clear();
   if (task.spoiled) {
-    // Its stores are not whole: there is nothing left to compare.
-    const auto bundle = read_bundle(task.bundle);
-    if (!bundle) return bundle.error();
-    for (const BundleEntry& entry : bundle->stores) diverged_.emplace_back(entry.store, entry.what);
-    tell([&](RejoinReport& report) {
-      report.diverged = true;
-      report.what = "its stores were being replaced";
-      report.bundle = task.bundle;
-      report.holds = bundle->text();
-      report.stage = "surveyed";
-    });
+    note_spoiled(task);
     return {};
   }
   std::string what;
@@ -264,11 +272,6 @@ Result<void> StoreRejoiner::write_down(const RejoinTask& task) {
   return {};
 }
 
-Result<Bundle> StoreRejoiner::bundle_of(const RejoinTask& task) const {
-  return read_bundle(task.spoiled ? task.bundle
-                                  : bundle_folder(parts_.state_dir, parts_.service, task.move));
-}
-
 // Copies of other orders are of no use any more.
 Result<void> StoreRejoiner::begin_copying(const std::string& folder) const {
   namespace fs = std::filesystem;
@@ -286,8 +289,12 @@ Result<void> StoreRejoiner::begin_copying(const std::string& folder) const {
 }
 
 Result<void> StoreRejoiner::reseed(const RejoinTask& task) {
-  const auto bundle = bundle_of(task);
-  if (!bundle) return bundle.error();
+  const std::string kept =
+      task.spoiled ? task.bundle : bundle_folder(parts_.state_dir, parts_.service, task.move);
+  if (!task.spoiled) {
+    const auto bundle = read_bundle(kept);
+    if (!bundle) return bundle.error();
+  }
   const std::string folder =
       fmt::format("{}/seed/{}/{}", parts_.state_dir, parts_.service, task.move);
   RETURN_IF_ERROR(begin_copying(folder));
@@ -302,7 +309,7 @@ Result<void> StoreRejoiner::reseed(const RejoinTask& task) {
     if (is_cancelled()) return {ErrorCode::kConflict, "cancelled"};
   }
   crash_point("before-reseed", "spoil");
-  RETURN_IF_ERROR(task.may_spoil(bundle->folder));
+  RETURN_IF_ERROR(task.may_spoil(kept));
   crash_point("after-reseed", "spoil");
   tell([](RejoinReport& report) { report.stage = "loading"; });
   RETURN_IF_ERROR(replace_all(task, folder));

@@ -305,7 +305,8 @@ ServiceReport ServiceRunner::report_locked(Instant now) {
   report.trouble = applier_.trouble();
   std::string unadvertised;
   if (follow_) unadvertised = applier_.unadvertised(sources_);
-  for (const std::string& more : {unadvertised, deadman_.trouble, save_trouble_}) {
+  for (const std::string& more :
+       {unadvertised, rejoin_trouble(), deadman_.trouble, save_trouble_}) {
     if (more.empty()) continue;
     report.trouble += (report.trouble.empty() ? "" : "; ") + more.substr(0, 500);
   }

@@ -73,6 +73,16 @@ void ServiceRunner::fill_rejoin(ServiceReport& report) {
   if (parts_.rejoiner) report.rejoin = parts_.rejoiner->report();
 }
 
+// Stores that are not whole, and nobody at work on them.
+std::string ServiceRunner::rejoin_trouble() {
+  const auto& job = guard_.record().reseed;
+  if (!job || !job->spoiled || !parts_.rejoiner) return "";
+  const auto told = parts_.rejoiner->report();
+  if (told && told->stage == "loading") return "";
+  return "the stores here are not whole: `pointsman rejoin " + name() + " " + parts_.site +
+         " --discard-divergent` goes on with them";
+}
+
 // A survey changes nothing, so a dry run makes a real one, and is asked again until it has ended.
 OrderReply ServiceRunner::rehearse_survey(const Order& order, Verdict verdict) {
   OrderReply reply;

@@ -153,6 +153,7 @@ class ServiceRunner {
   void begin_rejoin(const Order& order, Verdict& verdict);
   void stop_rejoin(const std::string& why);
   void fill_rejoin(ServiceReport& report);
+  std::string rejoin_trouble();
   OrderReply rehearse_survey(const Order& order, Verdict verdict);
   void note_level(Level level, Instant now);
   void tell_worth(Role role, Instant now);

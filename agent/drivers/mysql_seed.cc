@@ -1,10 +1,12 @@
 #include <fmt/format.h>
+#include <mysqld_error.h>
 #include <sys/statvfs.h>
 
 #include <algorithm>
 #include <charconv>
 #include <filesystem>
 #include <fstream>
+#include <thread>
 
 #include "agent/child.h"
 #include "agent/drivers/endpoint.h"
@@ -38,6 +40,9 @@ constexpr const char* kForeignTables =
 constexpr const char* kSize =
     "SELECT COALESCE(SUM(DATA_LENGTH), 0) AS bytes FROM information_schema.TABLES WHERE "
     "TABLE_SCHEMA NOT IN ('mysql', 'information_schema', 'performance_schema', 'sys')";
+constexpr const char* kOthers =
+    "SELECT ID FROM information_schema.PROCESSLIST WHERE USER=SUBSTRING_INDEX(USER(), '@', 1) AND "
+    "ID<>CONNECTION_ID()";
 constexpr const char* kEvents =
     "SELECT EVENT_SCHEMA AS db, EVENT_NAME AS name FROM information_schema.EVENTS WHERE STATUS="
     "'ENABLED' AND EVENT_SCHEMA NOT IN ('mysql', 'sys')";
@@ -231,6 +236,24 @@ Result<void> MysqlWayBack::copy(const std::string& source, const std::string& fo
       Json::object({{"gtid", *gtid}, {"bytes", static_cast<std::uint64_t>(bytes)}}).dump() + "\n");
 }
 
+// The client program of an agent that was killed may still be loading.
+Result<void> MysqlWayBack::end_others(MysqlConnection& here) {
+  const Instant deadline = system_clock().now() + kAskWithin;
+  for (;;) {
+    const auto rows = here.run(kOthers, deadline);
+    if (!rows) return rows.error();
+    if (rows->rows.empty()) return {};
+    for (const MysqlRow& row : rows->rows) {
+      const auto killed = here.run("KILL CONNECTION " + row[0].value_or("0"), deadline);
+      if (!killed && here.server_error() != ER_NO_SUCH_THREAD) return killed.error();
+    }
+    if (passed(deadline)) {
+      return {ErrorCode::kTimeout, "mysql: a former session of seed_user does not end"};
+    }
+    std::this_thread::sleep_for(20ms);
+  }
+}
+
 // All databases of ours, those that only this site has too.
 Result<void> MysqlWayBack::empty(MysqlConnection& here) {
   const Instant deadline = system_clock().now() + kDropWithin;
@@ -288,6 +311,7 @@ Result<void> MysqlWayBack::replace(const std::string&, const std::string& folder
   const auto seed = seed_here();
   if (!seed) return seed.error();
   MysqlConnection here(*seed);
+  RETURN_IF_ERROR(end_others(here));
   RETURN_IF_ERROR(empty(here));
   const auto login = MysqlLogin::make(folder, *seed);
   if (!login) return login.error();

@@ -39,6 +39,7 @@ class MysqlWayBack final : public WayBack {
   Result<std::vector<std::string>> databases(MysqlConnection& at, Instant deadline);
   Result<void> refuse_uncopyable(MysqlConnection& there, const std::string& folder,
                                  Instant deadline);
+  Result<void> end_others(MysqlConnection& here);
   Result<void> empty(MysqlConnection& here);
   Result<void> hand_over(MysqlConnection& here, const std::string& gtid);
 

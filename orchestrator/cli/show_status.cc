@@ -189,17 +189,17 @@ std::string record_line(const Json& record, const Paint& paint) {
          others;
 }
 
-// The rejoin that is on, or that ended last, and whether the preferred site may come back.
+// The rejoin that is on, or that ended last and is not done, and whether the preferred site may
+// come back.
 std::string way_back(const Json& service, const Paint& paint) {
   std::string text;
   const Json* rejoin = service.find("rejoin");
-  if (rejoin != nullptr && rejoin->is_object()) {
-    const std::string outcome = rejoin->string_or("outcome");
+  const std::string outcome =
+      rejoin != nullptr && rejoin->is_object() ? rejoin->string_or("outcome") : "done";
+  if (outcome != "done") {
     const bool on = outcome == "running";
     text += paint(Tone::kDim, "  rejoin  ") +
-            paint(on                  ? Tone::kStrong
-                  : outcome == "done" ? Tone::kPlain
-                                      : Tone::kDoubt,
+            paint(on ? Tone::kStrong : Tone::kDoubt,
                   fmt::format("{} {}{}", rejoin->string_or("to"), outcome,
                               on ? "" : ": " + rejoin->string_or("reason"))) +
             "\n";

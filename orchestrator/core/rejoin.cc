@@ -160,7 +160,10 @@ void note_stage(Turn& turn, const RejoinView& view) {
       end_step(turn, "load", "its stores are those of " + turn.name(turn.s.primary));
       begin_following(turn);
       break;
-    case RejoinStage::kRefused: end_rejoin(turn, "refused", view.problem); break;
+    case RejoinStage::kRefused:
+      end_rejoin(turn, "refused",
+                 view.problem + (view.what.empty() ? "" : "; only it holds " + view.what));
+      break;
     case RejoinStage::kFailed:
       for (const char* name : {"survey", "export", "copy", "load"}) {
         note(turn, name, view.problem + "; tried again");
@@ -263,7 +266,7 @@ OperatorAnswer begin_rejoin(Turn& turn, const OperatorAsked& asked) {
 }
 
 Refusal cancel_rejoin(Turn& turn, const std::string& actor) {
-  if (turn.s.rejoin->reseeding) {
+  if (turn.s.rejoin->reseeding && is_in(*turn.s.rejoin, "follow", StepState::kWaiting)) {
     return "the stores of " + turn.name(turn.s.rejoin->move.to) +
            " are being replaced: that goes forward, or is asked for again";
   }

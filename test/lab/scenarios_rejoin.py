@@ -4,6 +4,7 @@ import base64
 import hashlib
 import json
 import pathlib
+import random
 import re
 import signal
 import time
@@ -212,13 +213,21 @@ def killed_midway(binaries, rounds=4):
     """Its stores are being replaced when the agent or the daemon is killed: it goes on."""
     outcome = Outcome("rejoin-killed")
     with live_lab(outcome, binaries) as lab:
+        lab.a.mysql.sql("USE app; CREATE TABLE big (i INT PRIMARY KEY, t VARCHAR(400)); "
+                        "INSERT INTO big SELECT seq, REPEAT('x', 380) FROM seq_1_to_150000",
+                        within=60.0)
+        wait_until("site-b has it", 60, lambda: lab.b.mysql.sql(
+            "SELECT COUNT(*) FROM app.big", check=False).strip() == "150000", every=0.5)
+        lab.wait_ready_to_move()
         only = fail_over_and_heal(lab, outcome)
         code, answer = ask(lab, "rejoin", "site-a", "--discard-divergent", "--wait", "0s")
         outcome.must(code == 5, f"exit {code}: {answer}")
         for number in range(rounds):
-            time.sleep(0.15 + 0.35 * number)
-            stage = (lab.status().get("rejoin") or {}).get("outcome")
-            outcome.notes.append(f"round {number + 1}: {stage}")
+            time.sleep(random.uniform(0.3, 2.5))
+            steps = (lab.status().get("rejoin") or {}).get("steps", [])
+            outcome.notes.append(f"round {number + 1}: struck at " + ", ".join(
+                f"{step['name']} ({step['detail']})" for step in steps
+                if step["state"] == "running"))
             if number % 2 == 0:
                 lab.a.agent.send(signal.SIGKILL)
                 time.sleep(0.2)
@@ -235,6 +244,8 @@ def killed_midway(binaries, rounds=4):
         bundles = list(lab.a.place.folder.glob("agent/state/bundles/*/*/manifest.json"))
         outcome.must(len(bundles) == 1, f"bundles: {bundles}")
         outcome.must(not (lab.a.mysql.ids() & only["mysql"]), "site-a holds what was given up")
+        rows = lab.a.mysql.sql("SELECT COUNT(*) FROM app.big").strip()
+        outcome.must(rows == "150000", f"site-a holds {rows} rows of app.big")
         time.sleep(1.0)
         lab.stop_load()
         same_content(lab, outcome)

@@ -237,6 +237,8 @@ TEST_CASE("stores that were touched already are not compared: the first bundle c
   RejoinReport report = scene.run(survey);
   CHECK(report.diverged);
   CHECK(report.bundle == survey.bundle);
+  // Taken away by a person who looks at it: it was whole once, and nothing waits for it.
+  fs::rename(survey.bundle, scene.path("elsewhere"));
   RejoinTask reseed = scene.task(true, "r-2");
   reseed.spoiled = true;
   reseed.bundle = survey.bundle;
