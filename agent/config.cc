@@ -94,6 +94,12 @@ MysqlSettings read_mysql(ConfigTable table, const std::string& service, Reading&
   mysql.replication_password_file = table.text("replication_password_file");
   mysql.replication_password =
       secret_of(table, "replication_password_file", file, mysql.replication_password_file);
+  mysql.seed_user = table.text("seed_user");
+  mysql.seed_password_file = table.text("seed_password_file");
+  mysql.seed_password = secret_of(table, "seed_password_file", file, mysql.seed_password_file);
+  if (mysql.seed_user.empty() && !mysql.seed_password_file.empty()) {
+    table.complain("seed_user", "the account that seed_password_file is of", "is missing");
+  }
   mysql.advertise = place_of_text(table, "advertise", table.text("advertise"), false);
   if (mysql.socket.empty() == mysql.host.empty()) {
     table.complain("socket", "either socket, or host and port", "exactly one of them");

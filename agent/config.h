@@ -23,6 +23,10 @@ struct MysqlSettings {
   std::string replication_password_file;
   std::string replication_password;
   std::string advertise;  // "host:port" where the peer can follow us.
+  // An account of both sites: reads the other's databases, and replaces our own by them (rejoin).
+  std::string seed_user;
+  std::string seed_password_file;
+  std::string seed_password;
 };
 
 struct RedisSettings {

@@ -39,7 +39,16 @@ struct GuardRecord {
   Duration lease = 3s;            // As the monitor last told it: what we vouch with.
   std::uint64_t monitor_counter = 0;
   std::optional<Taken> taken;  // By a person's word, and not adopted by a monitor yet.
-  bool units_owed = false;     // Stopped by us: to be started when this site comes to power.
+  // The stores of this site are to be replaced by a copy of the site in power's; `spoiled` once
+  // they may have been touched: until that has ended they come to no power.
+  struct Reseed {
+    Reign reign;
+    std::string move;
+    bool spoiled = false;
+    std::string bundle;  // Where what only they held was written down.
+  };
+  std::optional<Reseed> reseed;
+  bool units_owed = false;  // Stopped by us: to be started when this site comes to power.
 
   Json to_json() const;
   static Result<GuardRecord> from_json(const Json& json);
@@ -136,6 +145,9 @@ class Guard {
   // --- From the drivers.
   Verdict on_fence_read_back(std::uint64_t epoch);  // Everything closed, confirmed.
   Verdict on_promotion_read_back(const Reign& reign);
+  // The stores are about to be replaced; nothing of them may be touched unless this is accepted.
+  Verdict on_spoil(const std::string& move, const std::string& bundle);
+  Verdict on_reseeded(const std::string& move);
   void set_fence_bound(Duration bound, bool armed) {
     fence_bound_ = bound;
     armed_ = armed;
@@ -168,6 +180,9 @@ class Guard {
   Verdict promote(const Order& order, const GuardSight& sight, Instant now);
   Verdict follow(const Order& order);
   Verdict void_move(const Order& order);
+  Verdict survey(const Order& order) const;
+  Verdict reseed(const Order& order);
+  std::string spoiled() const;  // Why this site comes to no power; "" when it may.
   Verdict obey(const Order& order, const GuardSight& sight, Instant now);
   std::optional<Verdict> refuse_stale(const Order& order, Instant now) const;
   std::optional<Verdict> refuse(const Order& order) const;

@@ -40,7 +40,9 @@ std::optional<Verdict> Guard::refuse(const Order& order) const {
   if (!order.reign.any() || order.move.empty()) return refused("no reign or no move given");
   const std::uint64_t epoch = order.reign.epoch;
   // Numbers above the reign in force may have been burnt since; whom to follow has not changed.
-  if (order.verb == Verb::kFollow && in_force(order)) return std::nullopt;
+  const bool of_the_follower =
+      order.verb == Verb::kFollow || order.verb == Verb::kSurvey || order.verb == Verb::kReseed;
+  if (of_the_follower && in_force(order)) return std::nullopt;
   if (epoch < record_.highest) {
     return refused(fmt::format("epoch {} is below {}, the highest seen", epoch, record_.highest));
   }
@@ -84,6 +86,8 @@ Verdict Guard::obey(const Order& order, const GuardSight& sight, Instant now) {
     case Verb::kPromote: return promote(order, sight, now);
     case Verb::kFollow: return follow(order);
     case Verb::kVoid: return void_move(order);
+    case Verb::kSurvey: return survey(order);
+    case Verb::kReseed: return reseed(order);
   }
   return refused("unknown verb");
 }
@@ -126,6 +130,7 @@ Verdict Guard::adopt(const Order& order, const GuardSight& sight, Instant now) {
     return accepted(fmt::format("{} is in power in epoch {}", order.power, order.reign.epoch));
   }
   if (record_.fence_epoch >= order.reign.epoch) return refused("fenced in this number");
+  if (const std::string why = spoiled(); !why.empty()) return refused(why);
   if (!order.old_fenced && !order.asserted_off && !planted(Plant::kAdoptUnfenced)) {
     const bool peer_reigns = peer_report_ && peer_report_->role == Role::kPrimary;
     if (record_.role != Role::kNone || peer_reigns || !sight.stores_writable) {
@@ -141,6 +146,7 @@ Verdict Guard::adopt(const Order& order, const GuardSight& sight, Instant now) {
   const auto lease = grant(order.token, order.lease, incarnation_, now);
   accept_number(order);
   if (record_.prepared) record_.prepared.reset();
+  record_.reseed.reset();
   end_leases();
   record_.taken.reset();
   record_.role = Role::kPrimary;
@@ -185,6 +191,7 @@ Verdict Guard::refuse_seen(const Order& order, std::string reason) {
 std::string Guard::prepare_refusal(const Order& order, const GuardSight& sight) const {
   if (record_.role == Role::kNone) return "this agent was not adopted yet";
   if (record_.role == Role::kPrimary) return "this site is in power";
+  if (std::string why = spoiled(); !why.empty()) return why;
   if (const auto reason = refuse_for_lone(order)) return *reason;
   if (order.automatic && sight.peer_seen_up && !peer_fenced()) return "we see the site in power up";
   return order.replication_forced ? "" : sight.replication_refusal;
@@ -205,6 +212,7 @@ Verdict Guard::prepare(const Order& order, const GuardSight& sight, Instant now)
     return standby ? refuse_seen(order, reason) : refused(reason);
   }
   accept_number(order);
+  record_.reseed.reset();
   record_.prepared = PrepareRenewal{order.reign, order.move};
   prepare_until_ = now + order.prepare_ttl;
   return accepted("prepared; vouching stopped");
@@ -240,6 +248,7 @@ Verdict Guard::promote(const Order& order, const GuardSight& sight, Instant now)
                          record_.reign.epoch < order.reign.epoch &&
                          (record_.power == site_ || over || planted(Plant::kUndoWithoutVoid));
   if (!prepared && !recrowned) return refused("not prepared for this reign and move");
+  if (const std::string why = spoiled(); !why.empty()) return refused(why);
   // What the old site had executed at its fence is here before anything is written here (S15).
   if (!sight.behind.empty() && !planted(Plant::kPromoteBehind)) {
     return refused(sight.behind);
@@ -250,6 +259,7 @@ Verdict Guard::promote(const Order& order, const GuardSight& sight, Instant now)
   if (const auto owed = refuse_for_promise(now)) return refused(*owed);
   accept_number(order);
   record_.prepared.reset();
+  record_.reseed.reset();
   end_leases();
   record_.taken.reset();
   record_.role = Role::kPrimary;
@@ -264,8 +274,10 @@ Verdict Guard::follow(const Order& order) {
   if (order.power == site_) return refused("a site cannot follow itself");
   if (record_.role == Role::kPrimary) return refused("this site is in power: fence it first");
   if (record_.prepared) return refused("a move to this site is prepared");
+  if (const std::string why = spoiled(); !why.empty()) return refused(why);
   if (record_.role == Role::kStandby && in_force(order)) return already("follows already");
   if (!in_force(order) || order.reign.epoch > record_.highest) accept_number(order);
+  record_.reseed.reset();
   record_.role = Role::kStandby;
   if (order.reign.epoch > record_.reign.epoch) record_.reign = order.reign;
   record_.power = order.power;
@@ -282,6 +294,63 @@ Verdict Guard::void_move(const Order& order) {
   record_.prepared.reset();
   record_.voided = order.reign;
   return accepted(fmt::format("epoch {} is void here", order.reign.epoch));
+}
+
+// --- The way back.
+
+std::string Guard::spoiled() const {
+  if (!record_.reseed || !record_.reseed->spoiled) return "";
+  return fmt::format(
+      "the stores of this site are being replaced by a copy of {}'s and are not whole",
+      record_.peer);
+}
+
+// Only of a site without power, and against the one that it knows to be in power.
+Verdict Guard::survey(const Order& order) const {
+  if (order.power == site_) return refused("this site cannot rejoin itself");
+  if (record_.role == Role::kPrimary) return refused("this site is in power");
+  if (record_.role == Role::kNone) return refused("this agent was not adopted yet");
+  if (record_.prepared) return refused("a move to this site is prepared");
+  if (!in_force(order)) {
+    return refused(fmt::format("{} is not known here to be in power in epoch {}", order.power,
+                               order.reign.epoch));
+  }
+  return already("its stores are looked at");
+}
+
+Verdict Guard::reseed(const Order& order) {
+  if (Verdict fit = survey(order); !fit.accepted) return fit;
+  std::optional<GuardRecord::Reseed>& job = record_.reseed;
+  if (job && job->move == order.move && job->reign == order.reign &&
+      record_.role == Role::kFenced) {
+    return already("its stores are being replaced");
+  }
+  if (!job) job.emplace();
+  job->reign = order.reign;
+  job->move = order.move;
+  // Nothing else may be made of the stores meanwhile, nor may clients see them.
+  record_.role = Role::kFenced;
+  record_.fence_epoch = std::max(record_.fence_epoch, record_.reign.epoch);
+  return accepted(fmt::format("its stores are replaced by a copy of {}'s", order.power));
+}
+
+Verdict Guard::on_spoil(const std::string& move, const std::string& bundle) {
+  std::optional<GuardRecord::Reseed>& job = record_.reseed;
+  if (!job || job->move != move || record_.role != Role::kFenced || record_.prepared ||
+      job->reign != record_.reign || record_.power == site_) {
+    return refused("this site is no longer to be replaced by that order");
+  }
+  // What was written down before the first touch is all that will ever be known of it.
+  if (job->spoiled) return already("");
+  job->spoiled = true;
+  job->bundle = bundle;
+  return accepted("");
+}
+
+Verdict Guard::on_reseeded(const std::string& move) {
+  if (!record_.reseed || record_.reseed->move != move) return refused("no such order");
+  record_.reseed.reset();
+  return accepted("");
 }
 
 }  // namespace pointsman

@@ -36,6 +36,12 @@ Json GuardRecord::to_json() const {
              Json::object({{"reign", reign_json(prepared->reign)}, {"move", prepared->move}}));
   }
   if (taken) json.set("taken", pointsman::to_json(*taken));
+  if (reseed) {
+    json.set("reseed", Json::object({{"reign", reign_json(reseed->reign)},
+                                     {"move", reseed->move},
+                                     {"spoiled", reseed->spoiled},
+                                     {"bundle", reseed->bundle}}));
+  }
   if (units_owed) json.set("units_owed", true);
   return json;
 }
@@ -70,6 +76,16 @@ Result<GuardRecord> GuardRecord::from_json(const Json& json) {
     } else {
       in.adopt_error(taken.error());
     }
+  }
+  if (in.has("reseed")) {
+    Members inner(*in.raw("reseed"), "record.reseed", Absent::kRefused);
+    Reseed reseed;
+    reseed.reign = inner.reign("reign");
+    reseed.move = inner.text("move", 64);
+    reseed.spoiled = inner.flag("spoiled");
+    reseed.bundle = inner.text("bundle", 4096);
+    record.reseed = std::move(reseed);
+    if (!inner.ok()) in.adopt_error(inner.error());
   }
   record.units_owed = in.has("units_owed") && in.flag("units_owed");
   if (!in.ok()) return in.error();

@@ -39,6 +39,7 @@ Verdict Guard::begin_take(const Take& take, const std::string& reign_id, Instant
   }
   if (take.reason.empty()) return refused("no reason given");
   if (taking_) return {true, false, false, "being taken already"};
+  if (const std::string why = spoiled(); !why.empty()) return refused(why);
   if (const auto why = contradicted(now - record_.lease)) return refused(*why);
   if (record_.role == Role::kPrimary && lease_until() > now) {
     if (!record_.taken || record_.taken->reign != record_.reign) {

@@ -70,6 +70,19 @@ std::vector<AttachedDriver> AgentProgram::make_drivers(const AgentServiceSetting
   return drivers;
 }
 
+std::unique_ptr<Rejoiner> AgentProgram::make_way_back(const AgentServiceSettings& settings) const {
+  RejoinerParts parts;
+  parts.service = settings.name;
+  parts.site = config_.site;
+  parts.state_dir = config_.state_dir;
+  parts.clock = &clock_;
+  if (settings.mysql) parts.stores.push_back(make_mysql_way_back(*settings.mysql));
+  if (settings.redis) {
+    parts.stores.push_back(make_redis_way_back(*settings.redis, config_.state_dir));
+  }
+  return make_rejoiner(std::move(parts));
+}
+
 Result<std::unique_ptr<ServiceRunner>> AgentProgram::make_runner(
     const AgentServiceSettings& settings, std::uint64_t incarnation) {
   ServiceRunner::Parts parts;
@@ -85,6 +98,7 @@ Result<std::unique_ptr<ServiceRunner>> AgentProgram::make_runner(
   parts.stop_units_after = config_.stop_units_after;
   parts.incarnation = incarnation;
   parts.drivers = make_drivers(settings);
+  if (!dry_run_) parts.rejoiner = make_way_back(settings);
   parts.witness = witness_;
   if (!dry_run_) parts.run_hook = run_hook;
   if (!dry_run_) {

@@ -39,6 +39,7 @@ class AgentProgram {
   Result<void> start_services(std::uint64_t incarnation);
   Result<std::unique_ptr<ServiceRunner>> make_runner(const AgentServiceSettings& settings,
                                                      std::uint64_t incarnation);
+  std::unique_ptr<Rejoiner> make_way_back(const AgentServiceSettings& settings) const;
   std::vector<AttachedDriver> make_drivers(const AgentServiceSettings& settings) const;
   void find_deadman();
   void keep_for_boot();

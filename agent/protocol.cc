@@ -9,8 +9,8 @@
 namespace pointsman {
 namespace {
 
-constexpr std::array<const char*, 6> kVerbs = {"adopt",   "prepare", "fence",
-                                               "promote", "follow",  "void"};
+constexpr std::array<const char*, 8> kVerbs = {"adopt",  "prepare", "fence",  "promote",
+                                               "follow", "void",    "survey", "reseed"};
 constexpr std::size_t kServicesMost = 1000;
 constexpr std::size_t kMoveMost = 64;
 constexpr std::size_t kPositionMost = 4096;

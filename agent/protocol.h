@@ -118,6 +118,21 @@ struct CaughtUp {
   std::string missing;  // The first store that has not, or cannot be compared.
 };
 
+// How far the way back of this site is (agent/rejoiner.h): what its stores hold that those of the
+// site in power never had, where that was written down, how much of a copy is here.
+struct RejoinReport {
+  std::string move;
+  std::string stage;  // surveying exporting surveyed copying loading seeded refused failed
+  bool diverged = false;
+  std::string what;     // What diverged, store by store.
+  std::string problem;  // Of refused, failed.
+  std::string bundle;   // The folder; "": nothing was written down.
+  std::string holds;    // What is in it.
+  std::string store;    // At which it works.
+  std::uint64_t done = 0;
+  std::uint64_t total = 0;  // Bytes; 0: not known.
+};
+
 struct ServiceReport {
   std::string service;
   std::string site;
@@ -160,8 +175,10 @@ struct ServiceReport {
   // Why it would refuse, now, the automatic prepare that it refused last; "": it no longer would.
   // Unset: it refused none.
   std::optional<std::string> prepare_refusal;
-  std::optional<CaughtUp> catch_up;  // Unset: it was told no positions, or has forgotten them.
-  std::string trouble;               // What it is trying and failing to do; "" when at rest.
+  std::optional<CaughtUp> catch_up;    // Unset: it was told no positions, or has forgotten them.
+  std::optional<RejoinReport> rejoin;  // Unset: it is on no way back, or has forgotten it.
+  std::string host;                    // By its own name.
+  std::string trouble;                 // What it is trying and failing to do; "" when at rest.
 };
 
 struct ServicePoll {
@@ -195,7 +212,9 @@ struct PollReply {
   std::vector<ServiceReport> services;  // In the order asked; unknown services are left out.
 };
 
-enum class Verb { kAdopt, kPrepare, kFence, kPromote, kFollow, kVoid };
+// kSurvey: what do your stores hold that those of `power` never had? Written down when it is
+// something; nothing else changes. kReseed: replace them by a copy of `power`'s; only after that.
+enum class Verb { kAdopt, kPrepare, kFence, kPromote, kFollow, kVoid, kSurvey, kReseed };
 const char* to_string(Verb verb);
 std::optional<Verb> verb_from(std::string_view text);
 

@@ -12,6 +12,7 @@ namespace {
 
 constexpr std::size_t kPositionMost = 64 << 10;
 constexpr std::size_t kDetailMost = 4096;
+constexpr std::size_t kRejoinTextMost = 1024;
 constexpr std::array<const char*, 4> kRoles = {"none", "standby", "primary", "fenced"};
 constexpr std::array<const char*, 4> kLivenesses = {"unknown", "up", "hung", "stopped"};
 
@@ -112,6 +113,34 @@ WitnessCount read_witness(Members& in) {
   count.age = in.duration("age_ms", 0s, kLongest);
   count.detail = in.text("detail", kDetailMost);
   return count;
+}
+
+Json rejoin_json(const RejoinReport& rejoin) {
+  return Json::object({{"move", rejoin.move},
+                       {"stage", rejoin.stage},
+                       {"diverged", rejoin.diverged},
+                       {"what", rejoin.what.substr(0, kRejoinTextMost)},
+                       {"problem", rejoin.problem.substr(0, kRejoinTextMost)},
+                       {"bundle", rejoin.bundle},
+                       {"holds", rejoin.holds.substr(0, kRejoinTextMost)},
+                       {"store", rejoin.store},
+                       {"done", number_json(rejoin.done)},
+                       {"total", number_json(rejoin.total)}});
+}
+
+RejoinReport read_rejoin(Members& in) {
+  RejoinReport rejoin;
+  rejoin.move = in.text("move", 64);
+  rejoin.stage = in.text("stage", 16);
+  rejoin.diverged = in.flag("diverged");
+  rejoin.what = in.text("what", kDetailMost);
+  rejoin.problem = in.text("problem", kDetailMost);
+  rejoin.bundle = in.text("bundle", kDetailMost);
+  rejoin.holds = in.text("holds", kDetailMost);
+  rejoin.store = in.text("store", 64);
+  rejoin.done = in.number("done");
+  rejoin.total = in.number("total");
+  return rejoin;
 }
 
 Role read_role(Members& in, std::string_view key) {
@@ -276,6 +305,8 @@ Json to_json(const ServiceReport& report) {
                                        {"held", report.catch_up->held},
                                        {"missing", report.catch_up->missing}}));
   }
+  if (report.rejoin) json.set("rejoin", rejoin_json(*report.rejoin));
+  json.set("host", report.host);
   json.set("trouble", report.trouble);
   return json;
 }
@@ -317,6 +348,8 @@ Result<ServiceReport> service_report_from(const Json& json) {
     report.catch_up =
         CaughtUp{inner.text("move", 64), inner.flag("held"), inner.text("missing", kDetailMost)};
   });
+  read_object(in, "rejoin", [&](Members& inner) { report.rejoin = read_rejoin(inner); });
+  report.host = in.text("host");
   report.trouble = in.text("trouble", kDetailMost);
   if (!in.ok()) return in.error();
   return report;

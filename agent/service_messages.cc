@@ -137,8 +137,9 @@ OrderReply ServiceRunner::take_order(const Order& order) {
   {
     const std::lock_guard lock(mutex_);
     const GuardSight seen = sight_of(order, counts);
-    const Verdict verdict =
+    Verdict verdict =
         change([&](Guard& guard) { return guard.on_order(order, seen, parts_.clock->now()); });
+    begin_rejoin(order, verdict);
     reply.accepted = verdict.accepted;
     reply.reason = verdict.reason;
     note_order(order, verdict);
@@ -228,6 +229,7 @@ OrderReply ServiceRunner::rehearse(const Order& order, const std::vector<Witness
       as_if.verb = Verb::kFollow;
     }
     const Verdict verdict = copy.on_order(as_if, seen, parts_.clock->now());
+    if (order.verb == Verb::kSurvey) return rehearse_survey(order, verdict);
     reply.accepted = verdict.accepted;
     reply.reason = verdict.reason;
   }
@@ -299,10 +301,12 @@ ServiceReport ServiceRunner::report_locked(Instant now) {
   }
   report.spec_version = spec_version_;
   report.vip = vip_.report(now);
+  fill_rejoin(report);
   report.trouble = applier_.trouble();
   std::string unadvertised;
   if (follow_) unadvertised = applier_.unadvertised(sources_);
-  for (const std::string& more : {unadvertised, deadman_.trouble, save_trouble_}) {
+  for (const std::string& more :
+       {unadvertised, rejoin_trouble(), deadman_.trouble, save_trouble_}) {
     if (more.empty()) continue;
     report.trouble += (report.trouble.empty() ? "" : "; ") + more.substr(0, 500);
   }
@@ -375,12 +379,14 @@ ServicePoll ServiceRunner::poll_for_peer() {
 Verdict ServiceRunner::take_report(const ServiceReport& report, bool answer) {
   const Role before = guard_.record().role;
   const std::string power_before = guard_.record().power;
+  const Reign reign_before = guard_.record().reign;
   const Verdict verdict = change_if(guard_.report_may_save(report), [&](Guard& guard) {
     return guard.on_peer_report(report, parts_.clock->now(), answer);
   });
   if (answer || verdict.save || verdict.alarm) say("peer-report", verdict);
   if (before == Role::kPrimary && guard_.record().role == Role::kFenced) hook_due_ = "fenced";
   if (guard_.record().power != power_before) catch_up_.forget();
+  if (verdict.save && guard_.record().reign != reign_before) stop_rejoin("another reign began");
   return verdict;
 }
 

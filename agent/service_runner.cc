@@ -86,6 +86,7 @@ void ServiceRunner::stop() {
   hooks_.close();
   if (thread_.joinable()) thread_.join();
   if (hook_thread_.joinable()) hook_thread_.join();
+  if (parts_.rejoiner) parts_.rejoiner->stop();
   applier_.stop();
 }
 

@@ -16,6 +16,7 @@
 #include "agent/config.h"
 #include "agent/deadman.h"
 #include "agent/guard.h"
+#include "agent/rejoiner.h"
 #include "agent/vip.h"
 #include "agent/witness.h"
 #include "base/check.h"
@@ -61,7 +62,8 @@ class ServiceRunner {
     std::uint64_t incarnation = 0;
     Instant kernel_until{0};  // Until when the kernel set, left by a former run, lets pass.
     std::vector<AttachedDriver> drivers;
-    Witness* witness = nullptr;  // Outlives the runner; may be nullptr.
+    std::unique_ptr<Rejoiner> rejoiner;  // None: its stores rejoin by hand.
+    Witness* witness = nullptr;          // Outlives the runner; may be nullptr.
     RunHook run_hook;
     WorthTeller tell_worth;
     std::optional<bool> vip_holds;  // As a former run was told.
@@ -147,6 +149,12 @@ class ServiceRunner {
                  const Reign& reign);
   void note_order(const Order& order, const Verdict& verdict);
   bool finish_take(Instant now);
+  // The way back (service_rejoin.cc).
+  void begin_rejoin(const Order& order, Verdict& verdict);
+  void stop_rejoin(const std::string& why);
+  void fill_rejoin(ServiceReport& report);
+  std::string rejoin_trouble();
+  OrderReply rehearse_survey(const Order& order, Verdict verdict);
   void note_level(Level level, Instant now);
   void tell_worth(Role role, Instant now);
   void say(const char* event, const Verdict& verdict);

@@ -144,6 +144,8 @@ class Quickstart:
                                                            "pointsman-secret\n"),
             "repl_password_file": config_text.secret_file(folder / "repl.password",
                                                           "repl-secret\n"),
+            "seed_password_file": config_text.secret_file(folder / "seed.password",
+                                                          "seed-secret\n"),
             "units": [app | {"run": "always"}, worker]}
         (folder / "agent.toml").write_text(config_text.agent_toml(site, settings))
 

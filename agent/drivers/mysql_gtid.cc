@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
 #include <string_view>
 #include <vector>
@@ -111,6 +112,65 @@ GtidPosition errant_of(const std::string& binlog_state, std::uint32_t own,
     raise(errant, entry.domain, entry.gtid);
   }
   return errant;
+}
+
+std::string Fork::text() const {
+  if (shared.sequence == 0)
+    return fmt::format("all up to {}-{}-{}", domain, last.server, last.sequence);
+  if (shared.sequence + 1 == last.sequence) {
+    return fmt::format("{}-{}-{}", domain, last.server, last.sequence);
+  }
+  return fmt::format("{}-{}-{}..{}", domain, last.server, shared.sequence + 1, last.sequence);
+}
+
+std::vector<Fork> forks_of(const GtidStanding& standing, const GtidStanding& source,
+                           const std::map<std::uint32_t, std::uint64_t>& first) {
+  // By domain and server, the highest sequence that each log has.
+  using Written = std::map<std::pair<std::uint32_t, std::uint32_t>, std::uint64_t>;
+  const auto read = [](const std::string& state) {
+    Written written;
+    for (const Entry& entry : parse_entries(state).value_or(std::vector<Entry>{})) {
+      std::uint64_t& at = written[{entry.domain, entry.gtid.server}];
+      at = std::max(at, entry.gtid.sequence);
+    }
+    return written;
+  };
+  Written own = read(standing.written);
+  const Written theirs = read(source.written);
+  // What came with a copy is in no log.
+  for (const auto& [domain, gtid] : standing.position) {
+    std::uint64_t& at = own[{domain, gtid.server}];
+    at = std::max(at, gtid.sequence);
+  }
+  const auto is_held = [&](std::uint32_t domain, const Gtid& gtid) {
+    const auto known = theirs.find({domain, gtid.server});
+    if (known != theirs.end()) return known->second >= gtid.sequence;
+    const auto at = source.position.find(domain);
+    if (at == source.position.end() || at->second.sequence < gtid.sequence) return false;
+    if (at->second == gtid) return true;
+    const auto from = first.find(domain);
+    return from != first.end() && gtid.sequence < from->second;
+  };
+  std::map<std::uint32_t, Fork> forks;
+  for (const auto& [whose, sequence] : own) {
+    const Gtid gtid{whose.second, sequence};
+    if (is_held(whose.first, gtid)) continue;
+    Fork& fork = forks[whose.first];
+    fork.domain = whose.first;
+    if (sequence > fork.last.sequence) fork.last = gtid;
+  }
+  std::vector<Fork> all;
+  for (auto& [domain, fork] : forks) {
+    for (const auto& [whose, sequence] : own) {
+      if (whose.first != domain) continue;
+      const auto known = theirs.find(whose);
+      if (known == theirs.end()) continue;
+      const std::uint64_t both = std::min(sequence, known->second);
+      if (both > fork.shared.sequence) fork.shared = {whose.second, both};
+    }
+    all.push_back(fork);
+  }
+  return all;
 }
 
 }  // namespace pointsman

@@ -13,8 +13,6 @@
 namespace pointsman {
 namespace {
 
-constexpr std::size_t kAnswerMost = 4 << 20;
-
 void free_reply(void* reply) { freeReplyObject(reply); }
 
 RedisReply copy(const redisReply& reply) {
@@ -26,7 +24,13 @@ RedisReply copy(const redisReply& reply) {
     copied.text.assign(reply.str, static_cast<std::size_t>(reply.len));
   }
   for (std::size_t i = 0; i < reply.elements; ++i) {
-    copied.elements.push_back(copy(*reply.element[i]).text);
+    RedisReply element = copy(*reply.element[i]);
+    if (reply.element[i]->type != REDIS_REPLY_ARRAY) {
+      copied.elements.push_back(std::move(element.text));
+    } else {  // A list within, as SCAN tells its keys.
+      std::move(element.elements.begin(), element.elements.end(),
+                std::back_inserter(copied.elements));
+    }
   }
   return copied;
 }
@@ -64,8 +68,8 @@ Result<void> wait_for(int fd, short events, Instant deadline, const std::string&
 
 }  // namespace
 
-RedisConnection::RedisConnection(std::string address, std::string password)
-    : address_(std::move(address)), password_(std::move(password)) {}
+RedisConnection::RedisConnection(std::string address, std::string password, std::size_t answer_most)
+    : address_(std::move(address)), password_(std::move(password)), answer_most_(answer_most) {}
 
 RedisConnection::~RedisConnection() { close(); }
 
@@ -117,7 +121,7 @@ Result<void> RedisConnection::send(const std::string& bytes, Instant deadline) {
 }
 
 Result<RedisReply> RedisConnection::receive(Instant deadline) {
-  for (std::size_t received = 0; received <= kAnswerMost;) {
+  for (std::size_t received = 0; received <= answer_most_;) {
     void* raw = nullptr;
     if (redisReaderGetReply(reader_, &raw) != REDIS_OK) {
       return {ErrorCode::kUnavailable,

@@ -23,7 +23,8 @@ struct RedisReply {
 
 class RedisConnection {
  public:
-  RedisConnection(std::string address, std::string password);
+  static constexpr std::size_t kAnswerMost = 4 << 20;
+  RedisConnection(std::string address, std::string password, std::size_t answer_most = kAnswerMost);
   ~RedisConnection();
   RedisConnection(const RedisConnection&) = delete;
   RedisConnection& operator=(const RedisConnection&) = delete;
@@ -44,6 +45,7 @@ class RedisConnection {
 
   const std::string address_;
   const std::string password_;
+  const std::size_t answer_most_;
   Socket socket_;
   redisReader* reader_ = nullptr;
 };

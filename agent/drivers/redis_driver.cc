@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "agent/drivers/drivers.h"
+#include "agent/drivers/redis_way_back.h"
 #include "base/clock.h"
 #include "base/crash_point.h"
 #include "base/file.h"
@@ -20,15 +21,6 @@ constexpr Duration kLook = 10ms;  // Between two looks at a server that is worki
 // early and is called again.
 constexpr Duration kCompareWithin = 2s;
 constexpr Duration kConnectWithin = 1s;
-
-std::string memory_file(const std::string& state_dir, const std::string& address) {
-  if (state_dir.empty()) return "";
-  std::string name = address;
-  std::replace_if(
-      name.begin(), name.end(),
-      [](unsigned char c) { return std::isalnum(c) == 0 && c != '.' && c != '-'; }, '_');
-  return state_dir + "/redis-" + name + ".json";
-}
 
 std::int64_t setting(const RedisReply& reply, const std::string& name, std::int64_t otherwise) {
   for (std::size_t i = 0; i + 1 < reply.elements.size(); i += 2) {
@@ -46,6 +38,15 @@ bool following(const RedisInfo& info, const HostPort& source) {
 
 }  // namespace
 
+std::string redis_memory_file(const std::string& state_dir, const std::string& address) {
+  if (state_dir.empty()) return "";
+  std::string name = address;
+  std::replace_if(
+      name.begin(), name.end(),
+      [](unsigned char c) { return std::isalnum(c) == 0 && c != '.' && c != '-'; }, '_');
+  return state_dir + "/redis-" + name + ".json";
+}
+
 std::unique_ptr<Driver> make_redis_driver(const RedisSettings& settings,
                                           const std::string& state_dir) {
   return std::make_unique<RedisDriver>(settings, state_dir);
@@ -53,7 +54,7 @@ std::unique_ptr<Driver> make_redis_driver(const RedisSettings& settings,
 
 RedisDriver::RedisDriver(const RedisSettings& settings, const std::string& state_dir)
     : settings_(settings),
-      memory_file_(memory_file(state_dir, settings.address)),
+      memory_file_(redis_memory_file(state_dir, settings.address)),
       connection_(settings.address, settings.password) {}
 
 Result<RedisDriver::State> RedisDriver::read_state(Instant deadline) {

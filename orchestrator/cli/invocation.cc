@@ -27,6 +27,8 @@ constexpr const char* kExamples =
     "  pointsman failover im-api --dry-run      what a failover would write, and nothing written\n"
     "  pointsman switchover im-api --to sh      a planned move: nothing is lost, or it is undone\n"
     "  pointsman failover im-api                show the plan, ask, move, follow\n"
+    "  pointsman rejoin im-api hz               the site that failed becomes the standby\n"
+    "  pointsman failback im-api --at 03:30     back to the preferred site, in the night\n"
     "  pointsman pause im-api --for 30m --reason \"kernel upgrade\"\n"
     "  pointsman history im-api --limit 20\n"
     "  pointsman check --config ./pointsman.toml\n"
@@ -177,6 +179,19 @@ void Reader::add_moves() {
   switchover.add_option("--reason", in_.reason, "Why; kept in the journal")->type_name("TEXT");
   forces(switchover);
   carries_out(switchover);
+  auto& failback = add("failback", "Back to the preferred site, planned: nothing is lost");
+  service(failback, true);
+  failback.add_option("--at", in_.at, "Begin then: HH:MM of this host, or RFC 3339 [now]")
+      ->type_name("TIME");
+  failback.add_option("--reason", in_.reason, "Why; kept in the journal")->type_name("TEXT");
+  carries_out(failback);
+  auto& rejoin = add("rejoin", "A site that lost power becomes a standby again");
+  service(rejoin, true);
+  rejoin.add_option("SITE", in_.site, "The site that comes back")->required()->type_name("");
+  rejoin.add_flag("--discard-divergent", in_.discard_divergent,
+                  "Give up what only SITE holds, and copy the other site's stores there");
+  rejoin.add_option("--reason", in_.reason, "Why; kept in the journal")->type_name("TEXT");
+  carries_out(rejoin);
   auto& adopt = add("adopt", "Say who is in power: first run, or restored state");
   service(adopt, true);
   adopt.add_option("--primary", in_.site, "The site that is in power")

@@ -18,13 +18,14 @@ struct Invocation {
   std::string control;  // "" unless given.
   std::string config;   // "" unless given.
   std::string service;  // "" for all, where that is allowed.
-  std::string site;     // --to, --primary; of notify test: the channel
+  std::string site;     // --to, --primary, the SITE of rejoin; of notify test: the channel
   bool all = false;     // pause, resume
   std::vector<std::string> force;
   std::string assert_off;
   std::string reason;
-  std::string at;        // As written; "" for now.
-  std::string hold_for;  // As written; "" until resumed.
+  std::string at;                  // As written; "" for now.
+  std::string hold_for;            // As written; "" until resumed.
+  bool discard_divergent = false;  // rejoin
   bool dry_run = false;
   bool yes = false;
   bool watch = false;

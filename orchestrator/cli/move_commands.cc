@@ -47,17 +47,6 @@ Result<std::string> when_asked(const Invocation& asked) {
                       shown(asked.at))};
 }
 
-// True when the site's name was typed.
-bool confirmed(const Session& session, const std::string& word) {
-  const Terminal& terminal = session.terminal;
-  if (terminal.catch_signals != nullptr) terminal.catch_signals();
-  terminal.out << session.paint(Tone::kStrong, "Type " + word + " to go on: ") << std::flush;
-  std::string typed;
-  if (!std::getline(terminal.in, typed)) terminal.out << "\n";
-  while (!typed.empty() && (typed.back() == ' ' || typed.back() == '\r')) typed.pop_back();
-  return !terminal.stop() && typed == word;
-}
-
 // Shows a move as it goes: redrawn in place on a terminal, a line for each change elsewhere.
 class Progress {
  public:
@@ -113,16 +102,30 @@ int end_of(const Session& session, const Json& move) {
 int still_running(const Session& session, const std::string& id, const Json& move) {
   session.print("", move.is_object() ? move : Json::object({{"id", id}, {"outcome", "running"}}));
   const std::string service = shown(session.asked.service);
+  const bool rejoins = session.asked.command == "rejoin";
   session.terminal.err
       << fmt::format(
-             "The move {} goes on without us. Watch it: pointsman status {} --watch\n"
-             "Undo it while nothing is promoted: pointsman cancel {}\n",
-             shown(id), service, service)
+             "The {} {} goes on without us. Watch it: pointsman status {} --watch\n"
+             "{}: pointsman cancel {}\n",
+             rejoins ? "rejoin" : "move", shown(id), service,
+             rejoins ? "Call it off while no store is replaced"
+                     : "Undo it while nothing is promoted",
+             service)
       << std::flush;
   return kExitPartial;
 }
 
 }  // namespace
+
+bool confirmed(const Session& session, const std::string& word) {
+  const Terminal& terminal = session.terminal;
+  if (terminal.catch_signals != nullptr) terminal.catch_signals();
+  terminal.out << session.paint(Tone::kStrong, "Type " + word + " to go on: ") << std::flush;
+  std::string typed;
+  if (!std::getline(terminal.in, typed)) terminal.out << "\n";
+  while (!typed.empty() && (typed.back() == ' ' || typed.back() == '\r')) typed.pop_back();
+  return !terminal.stop() && typed == word;
+}
 
 int follow(const Session& session, const std::string& id, double expected_s) {
   if (session.terminal.catch_signals != nullptr) session.terminal.catch_signals();
@@ -176,7 +179,7 @@ int run_move(const Session& session) {
   Json body = body_of(asked);
   if (!at->empty()) body.set("at", *at);
   const char* const query =
-      asked.command == "switchover" ? "/explain?kind=switchover" : "/explain?by=operator";
+      asked.command == "failover" ? "/explain?by=operator" : "/explain?kind=switchover";
   const Answer explain = session.control.get(service_path(session) + query);
   if (!explain.ok()) return session.fail(session.with_names(explain.failure));
   const Failure problem = force_problem(asked, explain.body);
@@ -186,6 +189,12 @@ int run_move(const Session& session) {
 
   const Answer services = session.control.get("/api/v1/services");
   if (!services.ok()) return session.fail(services.failure);
+  // Nowhere to go back to: the daemon says why.
+  const Json* const service = service_named(services.body, asked.service);
+  const Json* const back = service == nullptr ? nullptr : service->find("failback");
+  if (asked.command == "failback" && (back == nullptr || !back->is_object())) {
+    return conclude(session, session.control.post(path, body));
+  }
   const Told told{explain.body, services.body};
   const MovePlan plan = plan_of(asked, told);
   if (!asked.json) {

@@ -15,7 +15,7 @@ namespace {
 constexpr std::array<std::string_view, 7> kNotAsked = {"mode",    "held",    "hold-down", "ceiling",
                                                        "breaker", "witness", "prepare"};
 
-bool is_planned(const Invocation& asked) { return asked.command == "switchover"; }
+bool is_planned(const Invocation& asked) { return asked.command != "failover"; }
 
 // The fence of a planned move is what nothing is lost by.
 bool never_forced(const Invocation& asked, const std::string& gate) {
@@ -113,7 +113,8 @@ std::string steps_text(const MovePlan& plan, const Told& told, const Paint& pain
 std::string planned_text(const MovePlan& plan, const Invocation& asked, const Told& told,
                          const Paint& paint) {
   const auto& [explain, services] = told;
-  std::string text = paint(Tone::kStrong, fmt::format("Switchover of {}: {} -> {}{}", plan.service,
+  const char* const word = asked.command == "failback" ? "Failback" : "Switchover";
+  std::string text = paint(Tone::kStrong, fmt::format("{} of {}: {} -> {}{}", word, plan.service,
                                                       plan.from.empty() ? "?" : plan.from,
                                                       plan.to.empty() ? "?" : plan.to,
                                                       asked.at.empty() ? "" : ", at " + asked.at)) +
@@ -126,6 +127,11 @@ std::string planned_text(const MovePlan& plan, const Invocation& asked, const To
                                             shown_seconds(static_cast<double>(ttl))));
   }
   const bool forced_replication = forced(asked, "replication");
+  const Json* const service = service_named(services, plan.service);
+  const Json* const back = service == nullptr ? nullptr : service->find("failback");
+  if (asked.command == "failback" && back != nullptr && !back->bool_or("ready")) {
+    text += "\n" + paint(Tone::kDim, "  stable  ") + paint(Tone::kBad, back->string_or("reason"));
+  }
   text +=
       "\n" + paint(Tone::kDim, "  loss    ") +
       (forced_replication

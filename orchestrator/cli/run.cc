@@ -78,7 +78,10 @@ int run_cli(std::vector<std::string> arguments, const Terminal& terminal) {
   if (asked.command == "explain") return run_explain(session);
   if (asked.command == "history") return run_history(session);
   if (asked.command == "complete") return run_complete(session);
-  if (asked.command == "failover" || asked.command == "switchover") return run_move(session);
+  for (const char* move : {"failover", "switchover", "failback"}) {
+    if (asked.command == move) return run_move(session);
+  }
+  if (asked.command == "rejoin") return run_rejoin(session);
   return run_order(session);
 }
 

@@ -37,6 +37,10 @@ int run_complete(const Session& session);
 
 // failover, switchover: plan, confirmation, live progress.
 int run_move(const Session& session);
+// The way back of a site: what it holds alone, confirmation, live progress.
+int run_rejoin(const Session& session);
+// True when `word` was typed.
+bool confirmed(const Session& session, const std::string& word);
 // Follows the move until it ends, the time to wait is over, or a signal; shows it live.
 int follow(const Session& session, const std::string& move, double expected_s);
 // Prints what an order led to, and follows the move when it led to one.

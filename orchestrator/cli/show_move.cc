@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "orchestrator/cli/views.h"
@@ -63,6 +65,21 @@ std::string lost_text(const Json& move, const Paint& paint) {
   return paint(Tone::kDoubt, "  lost: " + what) + "\n";
 }
 
+// "    [#########-----------]  45 %", of what is being copied.
+std::string progress_bar(const Json& move, const Paint& paint) {
+  constexpr int kWidth = 30;
+  const Json* progress = move.find("progress");
+  if (progress == nullptr || !progress->is_object()) return "";
+  const double total = progress->number_or("total", 0);
+  if (total <= 0) return "";
+  const double part = std::clamp(progress->number_or("done", 0) / total, 0.0, 1.0);
+  const int full = static_cast<int>(part * kWidth);
+  return paint(Tone::kStrong, "    [" + std::string(static_cast<std::size_t>(full), '#') +
+                                  std::string(static_cast<std::size_t>(kWidth - full), '-') +
+                                  fmt::format("] {:3.0f} %", part * 100)) +
+         "\n";
+}
+
 std::string timeline_text(const Json& move, const Paint& paint) {
   std::vector<std::vector<Cell>> rows;
   for (const Json& event : move.array_or_empty("timeline")) {
@@ -99,7 +116,7 @@ std::string move_text(const Json& move, double expected_s, const Paint& paint) {
                     took_cell(step),
                     {step.string_or("detail"), Tone::kDim}});
   }
-  std::string text = laid_out(rows, paint, 4);
+  std::string text = laid_out(rows, paint, 4) + progress_bar(move, paint);
   const Json* took = move.find("took_s");
   if (move.string_or("outcome") == "running" && took != nullptr && took->is_number()) {
     text += paint(Tone::kDim, "    elapsed " + shown_seconds(took->as_number()) +
@@ -155,7 +172,11 @@ std::string outcome_text(const Json& move, const Paint& paint) {
   const std::string took = shown_seconds(move.number_or("took_s", 0));
   const std::string reason = move.string_or("reason");
   std::string text;
-  if (outcome == "done") {
+  if (outcome == "done" && move.string_or("kind") == "rejoin") {
+    text = paint(Tone::kGood, fmt::format("Done in {}: {}.", took, reason));
+  } else if (outcome == "refused") {
+    text = paint(Tone::kBad, fmt::format("Refused after {}: {}", took, reason));
+  } else if (outcome == "done") {
     text =
         paint(Tone::kGood, fmt::format("Done in {}: {} is the primary of {}.", took, to, service));
   } else if (outcome == "partial") {
@@ -175,6 +196,7 @@ std::string outcome_text(const Json& move, const Paint& paint) {
 Exit exit_of(const Json& move) {
   const std::string outcome = move.string_or("outcome", "running");
   if (outcome == "done") return kExitDone;
+  if (outcome == "refused") return kExitRefused;
   if (outcome == "partial" || outcome == "running") return kExitPartial;
   return kExitFailed;
 }

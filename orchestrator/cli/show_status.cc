@@ -189,6 +189,33 @@ std::string record_line(const Json& record, const Paint& paint) {
          others;
 }
 
+// The rejoin that is on, or that ended last and is not done, and whether the preferred site may
+// come back.
+std::string way_back(const Json& service, const Paint& paint) {
+  std::string text;
+  const Json* rejoin = service.find("rejoin");
+  const std::string outcome =
+      rejoin != nullptr && rejoin->is_object() ? rejoin->string_or("outcome") : "done";
+  if (outcome != "done") {
+    const bool on = outcome == "running";
+    text += paint(Tone::kDim, "  rejoin  ") +
+            paint(on ? Tone::kStrong : Tone::kDoubt,
+                  fmt::format("{} {}{}", rejoin->string_or("to"), outcome,
+                              on ? "" : ": " + rejoin->string_or("reason"))) +
+            "\n";
+    if (on) text += move_text(*rejoin, 0, paint);
+  }
+  const Json* back = service.find("failback");
+  if (back != nullptr && back->is_object() && back->bool_or("ready")) {
+    text += paint(Tone::kDim, "  back    ") +
+            paint(Tone::kPlain, fmt::format("{}, the preferred site, may come back: pointsman "
+                                            "failback {}",
+                                            back->string_or("to"), service.string_or("name"))) +
+            "\n";
+  }
+  return text;
+}
+
 std::string service_text(const Json& service, bool whole, const Paint& paint) {
   const std::string phase = service.string_or("phase", "unknown");
   std::string text = paint(Tone::kStrong, service.string_or("name")) + "  " +
@@ -219,6 +246,7 @@ std::string service_text(const Json& service, bool whole, const Paint& paint) {
                               shown_time(due->string_or("at")), due->string_or("actor"))) +
             "\n";
   }
+  text += way_back(service, paint);
   const Json* current = service.find("current_move");
   const Json* last = service.find("last_move");
   if (current != nullptr && current->is_object()) {

@@ -58,16 +58,16 @@ OperatorAnswer fail_over(Turn& turn, const OperatorAsked& asked) {
   return done("failover to " + turn.name(to) + " has begun", turn.s.move->id);
 }
 
-OperatorAnswer appoint(Turn& turn, const OperatorAsked& asked, int to) {
+OperatorAnswer appoint(Turn& turn, const OperatorAsked& asked, int to, bool failback) {
   if (turn.s.appointment) {
     return refused("state", "a switchover to " + turn.name(turn.s.appointment->to) +
                                 " is appointed for " + turn.s.appointment->at +
                                 " already: cancel it first");
   }
   turn.s.appointment =
-      Appointment{to, asked.at_s, asked.at, asked.forced, asked.actor, asked.reason, ""};
-  return done("the switchover to " + turn.name(to) + " begins by itself at " + asked.at +
-              ", if every gate is open then");
+      Appointment{to, asked.at_s, asked.at, asked.forced, asked.actor, asked.reason, "", failback};
+  return done(std::string(failback ? "the failback to " : "the switchover to ") + turn.name(to) +
+              " begins by itself at " + asked.at + ", if every gate is open then");
 }
 
 OperatorAnswer switch_over(Turn& turn, const OperatorAsked& asked) {
@@ -91,12 +91,29 @@ OperatorAnswer switch_over(Turn& turn, const OperatorAsked& asked) {
   if (const auto gate = first_refusal(turn.policy, turn.s, wanted, turn.now)) {
     return refused(gate->name, gate->reason);
   }
-  if (later) return appoint(turn, asked, to);
+  const bool failback = asked.kind == AskKind::kFailback;
+  if (later) return appoint(turn, asked, to, failback);
+  const Refusal early = failback ? unsettled(turn.policy, turn.s, to, turn.now) : std::nullopt;
+  if (early) return refused("stable", *early);
   end_move(turn, "partial", "another move was ordered by " + asked.actor);
   turn.enter(Phase::kPreparing);
   begin_switchover(turn, wanted, asked.actor,
                    asked.reason.empty() ? "ordered by " + asked.actor : asked.reason);
   return done("switchover to " + turn.name(to) + " has begun", turn.s.move->id);
+}
+
+// A switchover to the site that a person prefers, once it has been a sound standby for some time.
+OperatorAnswer fail_back(Turn& turn, const OperatorAsked& asked) {
+  OperatorAsked back = asked;
+  back.to = preferred_site(turn.policy);
+  if (back.to < 0) {
+    return refused("target", "no site of " + turn.policy.name + " is preferred: `pointsman " +
+                                 "switchover " + turn.policy.name + " --to SITE`");
+  }
+  if (back.to == turn.s.primary) {
+    return refused("target", turn.name(back.to) + ", the preferred site, is in power already");
+  }
+  return switch_over(turn, back);
 }
 
 // The agent of the site in power answers and does not hold our reign: its state was lost.
@@ -162,6 +179,10 @@ OperatorAnswer cancel(Turn& turn, const OperatorAsked& asked) {
     turn.s.appointment.reset();
     return done("the switchover appointed for " + at + " is off");
   }
+  if (!turn.s.move && turn.s.rejoin && turn.s.rejoin->is_on()) {
+    if (const Refusal why = cancel_rejoin(turn, asked.actor)) return refused("state", *why);
+    return done("the rejoin is off");
+  }
   if (!turn.s.move) return refused("state", "no move is on");
   Move& move = *turn.s.move;
   const AgentView& crowned = turn.agent(move.to);
@@ -225,6 +246,14 @@ void obey(Turn& turn, const OperatorAsked& asked) {
     case AskKind::kSwitchover:
       rule = "switchover";
       answer = switch_over(turn, asked);
+      break;
+    case AskKind::kFailback:
+      rule = "failback";
+      answer = fail_back(turn, asked);
+      break;
+    case AskKind::kRejoin:
+      rule = "rejoin";
+      answer = begin_rejoin(turn, asked);
       break;
     case AskKind::kAdopt:
       rule = "adopt";

@@ -22,6 +22,10 @@ Adoption adoption(const ServicePolicy& policy, const ServiceState& state, Instan
 // "" when nothing does.
 std::string untellable(const ServiceState& state, const Wanted& wanted);
 
+// Why the standby has not been sound for long enough to come back to power; nullopt when it has.
+Refusal unsettled(const ServicePolicy& policy, const ServiceState& state, int site, Instant now);
+int preferred_site(const ServicePolicy& policy);  // -1: neither.
+
 // "1.2 s".
 std::string say(Duration d);
 

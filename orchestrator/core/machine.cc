@@ -105,6 +105,8 @@ Consequence step_in_place(const ServicePolicy& policy, ServiceState& state, cons
   watch_vip(turn);
   watch_preparing(turn);
   watch_follower(turn);
+  watch_rejoin(turn);
+  watch_standby(turn);
   watch_appointment(turn);
   restore_record(turn);
   order_what_is_due(turn);
@@ -141,6 +143,8 @@ ServiceState begin(const ServicePolicy& policy, std::optional<ServiceState> save
   }
   if (s.move) s.move->closing_since = now;
   if (s.follow) s.follow->since = now;
+  if (s.rejoin) s.rejoin->since = now;
+  s.sound_since = Instant{0};
   if (s.appointment) s.appointment->refusal.clear();
   if (s.hold.lasting) s.hold.until = now + *s.hold.lasting;
   return s;

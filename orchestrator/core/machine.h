@@ -39,7 +39,7 @@ struct AgentSilent {
   int site = 0;
   std::string problem;
 };
-enum class OrderKind { kAdopt, kPrepare, kFence, kPromote, kFollow, kVoid };
+enum class OrderKind { kAdopt, kPrepare, kFence, kPromote, kFollow, kVoid, kSurvey, kReseed };
 const char* to_string(OrderKind kind);
 struct OrderAnswered {  // The reply itself comes as AgentHeard before it.
   int site = 0;
@@ -83,8 +83,18 @@ struct PolicyChanged {  // The caller steps with the new policy from now on.
 };
 struct Tick {};
 
-enum class AskKind { kFailover, kAdopt, kCancel, kPause, kResume, kAck, kSwitchover };
-inline constexpr int kAskKinds = 7;
+enum class AskKind {
+  kFailover,
+  kAdopt,
+  kCancel,
+  kPause,
+  kResume,
+  kAck,
+  kSwitchover,
+  kRejoin,
+  kFailback,
+};
+inline constexpr int kAskKinds = 9;
 struct OperatorAsked {
   AskKind kind = AskKind::kAck;
   int to = -1;
@@ -93,6 +103,7 @@ struct OperatorAsked {
   std::string reason;
   std::string actor;
   std::optional<Duration> lasting;  // Of a pause.
+  bool discard = false;             // Of a rejoin: what only that site holds may be given up.
   // Of a switchover that shall begin later: seconds since 1970, and the same for people.
   std::int64_t at_s = 0;
   std::string at;

@@ -92,6 +92,8 @@ Move make_failover(Turn& turn, const Wanted& wanted, std::string actor, std::str
 }
 
 void begin_move(Turn& turn, Move move) {
+  end_rejoin(turn, "failed",
+             std::string("a move began: ") + to_string(move.kind) + " to " + turn.name(move.to));
   move.id = turn.event.fresh.move;
   move.reign = {next_number(turn, move.kind == MoveKind::kAdopt && turn.s.restored ? 50 : 1),
                 turn.event.fresh.reign};

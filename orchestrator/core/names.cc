@@ -25,9 +25,12 @@ constexpr std::array<const char*, 3> kModeWords{"auto", "propose", "observe"};
 constexpr std::array<const char*, 4> kVerdictWords{"unknown", "up", "suspect", "down"};
 constexpr std::array<const char*, 4> kRoleWords{"none", "standby", "primary", "fenced"};
 constexpr std::array<const char*, 5> kStepWords{"waiting", "running", "done", "failed", "skipped"};
-constexpr std::array<const char*, 4> kMoveWords{"failover", "adopt", "recrown", "switchover"};
-constexpr std::array<const char*, kOrderKinds> kOrderWords{"adopt",   "prepare", "fence",
-                                                           "promote", "follow",  "void"};
+constexpr std::array<const char*, 5> kMoveWords{"failover", "adopt", "recrown", "switchover",
+                                                "rejoin"};
+constexpr std::array<const char*, kOrderKinds> kOrderWords{"adopt",  "prepare", "fence",  "promote",
+                                                           "follow", "void",    "survey", "reseed"};
+constexpr std::array<const char*, kRejoinStages> kStageWords{
+    "surveying", "exporting", "surveyed", "copying", "loading", "seeded", "refused", "failed"};
 constexpr std::array<const char*, kTriggers> kTriggerWords{"adoptable",
                                                            "primary-doubted",
                                                            "primary-up",
@@ -70,6 +73,10 @@ const char* to_string(SiteRole role) { return word(kRoleWords, role); }
 const char* to_string(StepState state) { return word(kStepWords, state); }
 const char* to_string(MoveKind kind) { return word(kMoveWords, kind); }
 const char* to_string(OrderKind kind) { return word(kOrderWords, kind); }
+const char* to_string(RejoinStage stage) { return word(kStageWords, stage); }
+std::optional<RejoinStage> rejoin_stage_from(std::string_view text) {
+  return value_of<RejoinStage>(kStageWords, text);
+}
 const char* to_string(Trigger trigger) { return word(kTriggerWords, trigger); }
 std::optional<Phase> phase_from(std::string_view text) {
   return value_of<Phase>(kPhaseWords, text);

@@ -176,6 +176,19 @@ void order_follow(Turn& turn) {
   send(turn, std::move(order));
 }
 
+void order_rejoin(Turn& turn) {
+  const std::optional<OrderKind> kind = rejoin_due(turn);
+  if (!kind) return;
+  RejoinJob& job = *turn.s.rejoin;
+  SendOrder order;
+  order.site = job.move.to;
+  order.kind = *kind;
+  order.reign = job.move.reign;
+  order.power = turn.s.primary;
+  order.move = job.move.id;
+  send(turn, std::move(order));
+}
+
 void order_publication(Turn& turn) {
   if (!turn.s.publish) return;
   PublishJob& job = *turn.s.publish;
@@ -277,6 +290,7 @@ void order_what_is_due(Turn& turn) {
   order_void(turn);
   order_fence(turn);
   order_follow(turn);
+  order_rejoin(turn);
   order_publication(turn);
   order_readings(turn);
 }

@@ -272,6 +272,7 @@ bool follow_due(Turn& turn) {
   const bool settled = phase == Phase::kVerifying || phase == Phase::kPublishing ||
                        phase == Phase::kSteady || phase == Phase::kSuspect;
   if (!settled || job.site == turn.s.primary || job.reign != turn.s.reign) return false;
+  if (rejoin_comes_first(turn, job.site)) return false;
   if (turn.agent(job.site).role == SiteRole::kPrimary || follows(turn, job)) return false;
   if (!job.reached) return true;
   // One that followed before is asked again only for what an order can mend, and by nobody's word
@@ -323,7 +324,10 @@ bool appointed(Turn& turn) {
   const Wanted wanted{false, due.to, due.forced, -1, true};
   const std::optional<Gate> gate = first_refusal(turn.policy, turn.s, wanted, turn.now);
   if (gate) due.refusal = gate->name + ": " + gate->reason;
-  return !gate;
+  if (gate || !due.failback) return !gate;
+  const Refusal early = unsettled(turn.policy, turn.s, due.to, turn.now);
+  if (early) due.refusal = "stable: " + *early;
+  return !early;
 }
 
 void keep_appointment(Turn& turn) {

@@ -93,6 +93,34 @@ struct CatchUpView {
   std::string missing;  // What is not applied yet, or cannot be compared.
 };
 
+// How far the way back of a site that lost power is, as its agent tells it.
+enum class RejoinStage {
+  kSurveying,  // Compares what its stores hold with what the site in power has.
+  kExporting,  // Writes down what only they hold.
+  kSurveyed,
+  kCopying,  // Fetches a copy; nothing here is touched yet.
+  kLoading,  // Its stores are being replaced by it.
+  kSeeded,
+  kRefused,  // Not without a person.
+  kFailed,   // Worth another attempt.
+};
+inline constexpr int kRejoinStages = 8;
+const char* to_string(RejoinStage stage);
+std::optional<RejoinStage> rejoin_stage_from(std::string_view text);
+
+struct RejoinView {
+  std::string move;
+  RejoinStage stage = RejoinStage::kSurveying;
+  bool diverged = false;
+  std::string what;     // What diverged.
+  std::string problem;  // Of kRefused, kFailed.
+  std::string bundle;   // Where what only they hold was written, on its host; "": nowhere.
+  std::string holds;    // What the bundle holds.
+  std::string store;    // At which it works.
+  std::uint64_t done = 0;
+  std::uint64_t total = 0;  // Bytes; 0: not known.
+};
+
 // What keepalived of a site did last with the service's virtual address.
 struct VipView {
   bool holds = false;
@@ -140,6 +168,8 @@ struct AgentView {
   std::optional<std::string> prepare_refusal;
   std::optional<VipView> vip;           // Unset: keepalived never told anything.
   std::optional<CatchUpView> catch_up;  // Unset: it was not told any positions.
+  std::optional<RejoinView> rejoin;     // Unset: it is on no way back.
+  std::string host;                     // By its own name; "": an older agent.
   std::string trouble;
 };
 
@@ -202,6 +232,7 @@ enum class MoveKind {
   kAdopt,       // A person, or the first run, says who is in power.
   kRecrown,     // The same site again, under a new number: an undo, or a site found fenced.
   kSwitchover,  // Planned: the old site is fenced first, and the new one applies all of it.
+  kRejoin,      // Moves no power: the site that lost it becomes a standby again.
 };
 const char* to_string(MoveKind kind);
 std::optional<MoveKind> move_kind_from(std::string_view text);
@@ -298,6 +329,19 @@ struct FollowJob {
   bool told = false;     // That it does not end.
 };
 
+// A site that lost power becomes a standby again: surveyed, by a person's word rid of what only it
+// holds, made to follow, caught up with. Durable; its last one stays until the next begins.
+struct RejoinJob {
+  Move move;                // As people see it: of `to`, under the reign that it rejoins.
+  bool discard = false;     // What only it holds may be given up.
+  bool reseeding = false;   // An order to replace its stores may have left.
+  Instant since{0};         // Learned anew: from a restart in full.
+  std::uint64_t done = 0;   // Learned anew, as the next.
+  std::uint64_t total = 0;  // Bytes of the present step; 0: not known.
+
+  bool is_on() const { return move.outcome == "running"; }
+};
+
 // A switchover that begins by itself at a time of day. Durable.
 struct Appointment {
   int to = -1;
@@ -306,7 +350,8 @@ struct Appointment {
   std::set<std::string> forced;
   std::string actor;
   std::string reason;
-  std::string refusal;  // Why it has not begun, once it is due; learned anew.
+  std::string refusal;    // Why it has not begun, once it is due; learned anew.
+  bool failback = false;  // Not before the site has been a sound standby for some time.
 };
 
 struct Hold {
@@ -324,7 +369,7 @@ struct OrderPace {
   int attempts = 0;
   std::string problem;
 };
-inline constexpr int kOrderKinds = 6;
+inline constexpr int kOrderKinds = 8;
 
 // An automatic move that ends before it begins, because the standby does not accept `prepare`: it
 // is tried again, each time with a number of its own, less and less often.
@@ -374,7 +419,9 @@ struct ServiceState {
   std::optional<PublishJob> publish;
   std::optional<FenceJob> fence;
   std::optional<FollowJob> follow;
+  std::optional<RejoinJob> rejoin;
   std::optional<Appointment> appointment;
+  Reign failback_offered;  // The reign in which the way back to the preferred site was offered.
   std::deque<Instant> automatic_moves;  // Of the last 24 h; after a restart, all of them now.
 
   // Learned anew.
@@ -388,6 +435,7 @@ struct ServiceState {
   std::array<Instant, kSites> promise_end{};  // What the voucher owes each site.
   std::string refusal;                        // Why no move starts, last told.
   bool proposed = false;                      // A proposal was told for this doubt.
+  Instant sound_since{0};  // The other site is a standby that has caught up; Instant{0}: it is not.
   Instant apart_since{0};  // The agents do not reach each other; Instant{0}: they do.
   bool apart = false;      // That was told.
   Unprepared unprepared;

@@ -124,6 +124,19 @@ bool appointed(Turn& turn);  // What refuses is kept until it is told.
 void keep_appointment(Turn& turn);
 void watch_appointment(Turn& turn);
 
+// rejoin.cc: the way back of a site that lost power.
+OperatorAnswer begin_rejoin(Turn& turn, const OperatorAsked& asked);
+// Why it cannot be called off now; nullopt when it was.
+Refusal cancel_rejoin(Turn& turn, const std::string& actor);
+void end_rejoin(Turn& turn, std::string outcome, std::string reason);
+// What is due of it: an order to survey or to reseed.
+std::optional<OrderKind> rejoin_due(Turn& turn);
+bool rejoin_comes_first(Turn& turn, int site);  // Before that site is asked to follow.
+void watch_rejoin(Turn& turn);
+
+// failback.cc: whether the standby has been sound for long enough to come back.
+void watch_standby(Turn& turn);
+
 // vip.cc: where keepalived moved a virtual address.
 bool may_follow_vip(Turn& turn);  // What refuses is told once.
 void follow_vip(Turn& turn);

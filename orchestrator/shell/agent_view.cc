@@ -48,6 +48,15 @@ void read_stores(const ServiceReport& report, AgentView& view) {
   }
 }
 
+// An unknown word is a newer agent's: nothing is known then.
+void read_rejoin(const RejoinReport& report, AgentView& view) {
+  const auto stage = rejoin_stage_from(report.stage);
+  if (!stage) return;
+  view.rejoin =
+      RejoinView{report.move,   *stage,       report.diverged, report.what, report.problem,
+                 report.bundle, report.holds, report.store,    report.done, report.total};
+}
+
 // The store that was furthest behind speaks for all; one that cannot be compared makes all unknown.
 void read_positions(const ServicePolicy& policy, const ServiceReport& report, AgentView& view) {
   Duration worst{-1};
@@ -96,6 +105,8 @@ AgentView view_of(const ServicePolicy& policy, const ServiceReport& report) {
     view.catch_up =
         CatchUpView{report.catch_up->move, report.catch_up->held, report.catch_up->missing};
   }
+  if (report.rejoin) read_rejoin(*report.rejoin, view);
+  view.host = report.host;
   view.trouble = report.trouble;
   read_stores(report, view);
   read_positions(policy, report, view);
@@ -127,6 +138,8 @@ Order order_of(const ServicePolicy& policy, const SendOrder& order) {
     case OrderKind::kPromote: wire.verb = Verb::kPromote; break;
     case OrderKind::kFollow: wire.verb = Verb::kFollow; break;
     case OrderKind::kVoid: wire.verb = Verb::kVoid; break;
+    case OrderKind::kSurvey: wire.verb = Verb::kSurvey; break;
+    case OrderKind::kReseed: wire.verb = Verb::kReseed; break;
   }
   wire.reign = order.reign;
   wire.power = name(order.power);

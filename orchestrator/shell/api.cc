@@ -4,6 +4,7 @@
 
 #include "base/log.h"
 #include "base/metrics.h"
+#include "orchestrator/core/gates.h"
 #include "orchestrator/shell/api_order.h"
 #include "orchestrator/shell/outlook.h"
 
@@ -55,7 +56,8 @@ void Api::serve(HttpServer& server) {
   route(server, "GET", "/api/v1/history", &Api::history);
   route(server, "GET", "/api/v1/history/verify", &Api::verify);
   route(server, "GET", "/api/v1/moves/{id}", &Api::move);
-  for (const char* word : {"failover", "switchover", "adopt", "cancel", "pause", "resume", "ack"}) {
+  for (const char* word : {"failover", "switchover", "failback", "rejoin", "adopt", "cancel",
+                           "pause", "resume", "ack"}) {
     route(server, "POST", (std::string("/api/v1/services/{service}/") + word).c_str(), &Api::order);
   }
   route(server, "POST", "/api/v1/pause", &Api::order_all);
@@ -200,6 +202,9 @@ HttpReply Api::verify(const HttpCall&) {
 HttpReply Api::move(const HttpCall& call) {
   const std::string id = call.parameter("id");
   for (const auto& [name, shot] : parts_.loop.snapshot()) {
+    if (shot.state.rejoin && shot.state.rejoin->move.id == id) {
+      return json_reply(200, rejoin_json(shot, parts_.clock.wall()));
+    }
     for (const auto* move : {&shot.state.move, &shot.state.last_move}) {
       if (*move && (*move)->id == id) {
         return json_reply(200, move_json(shot.policy, **move, shot.at, parts_.clock.wall()));
@@ -302,9 +307,13 @@ HttpReply Api::order_all(const HttpCall& call) {
 HttpReply Api::rehearse(const ServiceSnapshot& shot, const OperatorAsked& asked) {
   const ServiceState& s = shot.state;
   if (!s.has_primary()) return problem(409, "Refused", "nobody is in power yet");
-  const bool planned = asked.kind == AskKind::kSwitchover;
-  const Wanted wanted{false, asked.to < 0 ? s.other(s.primary) : asked.to, asked.forced,
-                      asked.asserted_off, planned};
+  if (asked.kind == AskKind::kRejoin) return rehearse_rejoin(shot, asked);
+  const bool back = asked.kind == AskKind::kFailback;
+  const bool planned = asked.kind == AskKind::kSwitchover || back;
+  const int to = back ? preferred_site(shot.policy) : asked.to;
+  if (back && to < 0) return problem(409, "Refused", "no site of this service is preferred");
+  const Wanted wanted{false, to < 0 ? s.other(s.primary) : to, asked.forced, asked.asserted_off,
+                      planned};
   if (wanted.to == s.primary) return problem(409, "Refused", "that site is in power already");
   const Reign reign{s.issued + 1, std::string(16, '0')};
   Json steps = Json::array();

@@ -64,6 +64,8 @@ class Api {
 
   Json services_json(bool explained);
   HttpReply rehearse(const ServiceSnapshot& snapshot, const OperatorAsked& asked);
+  // api_rejoin.cc
+  HttpReply rehearse_rejoin(const ServiceSnapshot& snapshot, const OperatorAsked& asked);
   HttpReply tell(const std::string& service, const Result<OperatorAnswer>& answer) const;
 
   Parts parts_;
@@ -73,6 +75,10 @@ class Api {
 
 // Rendering, pure: what the API answers.
 Json service_json(const ServiceSnapshot& snapshot, const ServiceOutside& outside, WallTime wall);
+// The way back of a site as it stands, as a move is shown; null when none was ever asked for.
+Json rejoin_json(const ServiceSnapshot& snapshot, WallTime wall);
+// Whether the preferred site may come back: null when it is in power, or there is none.
+Json failback_json(const ServiceSnapshot& snapshot);
 Json explain_json(const ServiceSnapshot& snapshot, const Wanted& wanted);
 // Of the move that would be made by itself.
 Json explain_json(const ServiceSnapshot& snapshot);

@@ -34,6 +34,7 @@ Json site_json(const ServiceSnapshot& shot, int site) {
                  : heard             ? "up"
                                      : "down"},
        {"lone", heard && view.agent.lone},
+       {"host", view.agent.host},
        {"taken", heard ? view.agent.taken : ""},
        {"trouble", heard ? view.agent.trouble : view.agent_problem}});
   if (!shot.policy.agents) {
@@ -174,7 +175,7 @@ Expected expected_planned(const ServiceSnapshot& shot) {
 Json appointment_json(const ServiceSnapshot& shot) {
   const std::optional<Appointment>& due = shot.state.appointment;
   if (!due) return Json();
-  return Json::object({{"kind", "switchover"},
+  return Json::object({{"kind", due->failback ? "failback" : "switchover"},
                        {"to", name_of(shot.policy, due->to)},
                        {"at", format_wall({due->at_s * 1'000'000'000})},
                        {"actor", due->actor}});
@@ -215,6 +216,8 @@ Json service_json(const ServiceSnapshot& shot, const ServiceOutside& outside, Wa
                                   {"to", name_of(shot.policy, ready.to)},
                                   {"gate", ready.gate.empty() ? Json() : Json(ready.gate)},
                                   {"reason", ready.reason}}));
+  json.set("rejoin", rejoin_json(shot, wall));
+  json.set("failback", failback_json(shot));
   json.set("last_move", s.last_move ? move_json(shot.policy, *s.last_move, shot.at, wall) : Json());
   return json;
 }

@@ -24,6 +24,8 @@ const std::vector<OrderVerb>& verbs() {
   static const std::vector<OrderVerb> kVerbs{
       {"failover", AskKind::kFailover, {"to", "force", "assert_off", "reason", "dry_run"}},
       {"switchover", AskKind::kSwitchover, {"to", "at", "force", "reason", "dry_run"}},
+      {"failback", AskKind::kFailback, {"at", "reason", "dry_run"}},
+      {"rejoin", AskKind::kRejoin, {"site", "discard_divergent", "reason", "dry_run"}},
       {"adopt", AskKind::kAdopt, {"primary", "assert_off", "reason"}},
       {"cancel", AskKind::kCancel, {"assert_off", "reason"}},
       {"pause", AskKind::kPause, {"for", "reason"}},
@@ -135,10 +137,20 @@ Result<ApiOrder> read_order(const HttpCall& call, const ServicePolicy& policy) {
   OperatorAsked& asked = order.asked;
   asked.kind = verb->kind;
   asked.actor = actor_of(call);
-  const char* const whom = verb->kind == AskKind::kAdopt ? "primary" : "to";
+  const char* const whom = verb->kind == AskKind::kAdopt    ? "primary"
+                           : verb->kind == AskKind::kRejoin ? "site"
+                                                            : "to";
   const auto to = site_of(*body, whom, policy);
   if (!to.ok()) return to.error();
   asked.to = *to;
+  if (verb->kind == AskKind::kRejoin) {
+    if (asked.to < 0) return {ErrorCode::kInvalid, "rejoin needs a site: which comes back?"};
+    const Json* discard = body->find("discard_divergent");
+    if (discard != nullptr && !discard->is_bool()) {
+      return refused("discard_divergent", discard->dump(), "true, false");
+    }
+    asked.discard = discard != nullptr && discard->as_bool();
+  }
   const auto off = site_of(*body, "assert_off", policy);
   if (!off.ok()) return off.error();
   asked.asserted_off = *off;

@@ -234,6 +234,9 @@ JournalEntry Decider::entry_of(const Service& service, const JournalLine& line, 
   entry.actor = line.actor.empty() ? parts_.actor : line.actor;
   entry.epoch = s.move ? s.move->reign.epoch : s.reign.epoch;
   if (move) entry.move = move->id;
+  const bool of_rejoin =
+      line.rule.starts_with("rejoin-") || line.rule == "begin-rejoin" || line.rule == "end-rejoin";
+  if (of_rejoin && s.rejoin) entry.move = s.rejoin->move.id;
   entry.inputs = Json::object({{"phase", to_string(s.phase)}});
   for (int site = 0; site < kSites; ++site) {
     const SiteView& view = s.sites.at(static_cast<std::size_t>(site));
@@ -265,9 +268,11 @@ void Decider::add_history(SaveBatch& batch, Service& service, const Consequence&
   }
   // A decision keeps what was seen before it; while a move is on, each save keeps what came since.
   if (!decision.journal.empty()) batch.flight = service.flight.take(service.policy.name, now);
-  for (const auto* move : {&service.state.last_move, &service.state.move}) {
-    if (!*move) continue;
-    const Move& m = **move;
+  const ServiceState& s = service.state;
+  for (const Move* move : {s.last_move ? &*s.last_move : nullptr, s.move ? &*s.move : nullptr,
+                           s.rejoin ? &s.rejoin->move : nullptr}) {
+    if (move == nullptr) continue;
+    const Move& m = *move;
     batch.moves.push_back({m.id,
                            service.policy.name,
                            {wall.ns - (now - m.begun).count()},

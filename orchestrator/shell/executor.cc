@@ -256,6 +256,16 @@ RenderedStep RealExecutor::rehearse_record(const std::string& service, std::size
   return step;
 }
 
+RenderedStep RealExecutor::rehearse_survey(const std::string& service, const SendOrder& survey,
+                                           Duration within) {
+  const Instant until = clock_.now() + within;
+  for (;;) {
+    RenderedStep step = rehearse_order(service, survey);
+    if (step.problem != "surveying" || clock_.now() > until) return step;
+    std::this_thread::sleep_for(std::chrono::milliseconds(150));
+  }
+}
+
 std::vector<RenderedStep> RealExecutor::rehearse(const std::string& service,
                                                  const Rehearsal& move) {
   std::vector<RenderedStep> steps;

@@ -72,6 +72,11 @@ class RealExecutor : public Executor {
   // Blocks.
   std::vector<RenderedStep> rehearse(const std::string& service, const Rehearsal& move);
 
+  // What a site's stores hold that those of the site in power never had: a survey under a name of
+  // its own, which changes nothing. Blocks until it has ended, for `within` at most.
+  RenderedStep rehearse_survey(const std::string& service, const SendOrder& survey,
+                               Duration within);
+
  protected:
   void on_lane(Lane& lane, const std::string& service, const Command& command);
   Lane& agent_lane(const std::string& service, int site);

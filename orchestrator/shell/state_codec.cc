@@ -243,10 +243,11 @@ Json appointment_json(const ServicePolicy& policy, const Appointment& appointmen
                        {"at", appointment.at},
                        {"forced", forced_json(appointment.forced)},
                        {"actor", appointment.actor},
-                       {"reason", appointment.reason}});
+                       {"reason", appointment.reason},
+                       {"failback", appointment.failback}});
 }
 
-// Both name sites of the configuration, and mean nothing without them.
+// All name sites of the configuration, and mean nothing without them.
 Result<void> read_planned(const Reading& reading, const Json& json, ServiceState& s) {
   if (const Json* found = json.find("follow")) {
     FollowJob job{reading.site(*found, "site"), Reading::reign(found->find("reign")),
@@ -262,10 +263,21 @@ Result<void> read_planned(const Reading& reading, const Json& json, ServiceState
                     gates_from(*found),
                     found->string_or("actor"),
                     found->string_or("reason"),
-                    ""};
+                    "",
+                    found->bool_or("failback")};
     if (due.to < 0) return {ErrorCode::kInvalid, "state: a site appointed is not configured"};
     s.appointment = std::move(due);
   }
+  if (const Json* found = json.find("rejoin")) {
+    const Json* move = found->find("move");
+    auto read = move_from(reading, move == nullptr ? Json::object() : *move);
+    if (!read.ok()) return read.error();
+    s.rejoin = RejoinJob{};
+    s.rejoin->move = std::move(*read);
+    s.rejoin->discard = found->bool_or("discard");
+    s.rejoin->reseeding = found->bool_or("reseeding");
+  }
+  s.failback_offered = Reading::reign(json.find("failback_offered"));
   return {};
 }
 
@@ -286,6 +298,12 @@ void encode_jobs(const ServicePolicy& policy, const ServiceState& s, Json& json)
   }
   if (s.follow) json.set("follow", follow_json(policy, *s.follow));
   if (s.appointment) json.set("appointment", appointment_json(policy, *s.appointment));
+  if (s.rejoin) {
+    json.set("rejoin", Json::object({{"move", durable_move(policy, s.rejoin->move)},
+                                     {"discard", s.rejoin->discard},
+                                     {"reseeding", s.rejoin->reseeding}}));
+  }
+  if (s.failback_offered.any()) json.set("failback_offered", reign_json(s.failback_offered));
 }
 
 Result<void> decode_jobs(const Reading& reading, const Json& json, ServiceState& s) {

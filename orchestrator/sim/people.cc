@@ -90,6 +90,9 @@ void People::give_up(int service, int site) {
   });
 }
 
+// In a third of the seeds people leave that to us, in the others they do it by hand.
+bool People::asks_to_rejoin() const { return world_.setting.seed % 3 == 0; }
+
 void People::rebuild(int service, int site) {
   SimStore& store = world_.store(service, site);
   const SimStore& source = world_.store(service, 1 - site);
@@ -107,6 +110,13 @@ void People::rejoin(int service, const ServiceState& state) {
   if (!world_.site_host(site).up || !world_.site_host(1 - site).up) return;
   SimStore& store = world_.store(service, site);
   const SimStore& source = world_.store(service, 1 - site);
+  if (asks_to_rejoin()) {
+    OperatorAsked asked = asked_by_a_person(AskKind::kRejoin);
+    asked.to = site;
+    asked.discard = true;
+    world_.monitor.ask(service, asked);
+    return;
+  }
   if (!store.up || store.hung || store.writable) return;
   if (!holds_all(source.executed, store.executed)) rebuild(service, site);
   const bool made = state.last_move && state.last_move->reign == state.reign;

@@ -38,6 +38,7 @@ class People {
   bool plans() const;
   bool errs() const;
   void give_up(int service, int site);
+  bool asks_to_rejoin() const;
   int best_site(int service) const;
 
   World& world_;

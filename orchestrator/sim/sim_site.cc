@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "orchestrator/sim/sim_rejoiner.h"
 #include "orchestrator/sim/world.h"
 
 namespace pointsman {
@@ -143,6 +144,7 @@ void SimSite::start_service(int service, std::uint64_t incarnation) {
     parts.kernel_until = kernel.until;
   }
   parts.drivers.push_back({make_driver_twin(world_, world_.store(service, site_)), true, 2s});
+  parts.rejoiner = make_rejoiner_twin(world_, service, site_);
   parts.witness = witness_.get();
   if (policy.vip_silent > Duration::zero()) {
     parts.vip_holds = world_.vip.word(service, site_);

@@ -12,7 +12,7 @@ _pointsman_names() {
 
 _pointsman() {
   local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]}
-  local commands="status explain switchover failover adopt cancel pause resume ack history init check certs notify render simulate"
+  local commands="status explain switchover failover failback rejoin adopt cancel pause resume ack history init check certs notify render simulate"
   local command="" service="" skip="" i
   for ((i = 1; i < COMP_CWORD; ++i)); do
     if [[ -n $skip ]]; then
@@ -35,6 +35,8 @@ _pointsman() {
     status) options+=" --watch" ;;
     switchover) options+=" --to --at --reason --force --dry-run --yes --wait" ;;
     failover) options+=" --to --force --assert-off --reason --dry-run --yes --wait" ;;
+    failback) options+=" --at --reason --dry-run --yes --wait" ;;
+    rejoin) options+=" --discard-divergent --reason --dry-run --yes --wait" ;;
     adopt) options+=" --primary --assert-off --reason" ;;
     pause) options+=" --all --for --reason" ;;
     resume) options+=" --all" ;;
@@ -88,6 +90,8 @@ _pointsman() {
         [[ -z $service ]] && choices="init issue"
       elif [[ $command != check && $command != init && $command != simulate && -z $service ]]; then
         choices=$(_pointsman_names services)
+      elif [[ $command == rejoin ]]; then
+        choices=$(_pointsman_names sites "$service")
       fi
       ;;
   esac

@@ -200,7 +200,8 @@ class Trial:
         self.corpus.add_files(lab.monitor.folder, without=("credentials.toml", "records.json"))
         for site in lab.sites.values():
             self.corpus.add_files(site.place.folder / "agent",
-                                  without=("mysql.password", "repl.password"))
+                                  without=("mysql.password", "repl.password",
+                                           "seed.password"))
             self.corpus.add("agent.log", (site.place.folder / "agent.log").read_bytes())
         names = {pathlib.Path(where).name for where, _ in self.corpus.texts}
         missing = {"pointsman.db", "pointsmand.log", "agent.log", "im-api.json"} - names

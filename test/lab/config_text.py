@@ -19,6 +19,7 @@ def agent_toml(site, settings):
         "socket": str(site.mysql.socket), "user": "pointsman",
         "password_file": settings["mysql_password_file"], "replication_user": "repl",
         "replication_password_file": settings["repl_password_file"],
+        "seed_user": "seed", "seed_password_file": settings["seed_password_file"],
         "advertise": f"{site.mysql.address}:{site.mysql.port}"})]
     parts += ["[service.redis]", _toml({
         "address": f"{site.redis.address}:{site.redis.port}",

@@ -20,6 +20,7 @@ import time
 
 import scenarios_move as move
 import scenarios_planned as planned
+import scenarios_rejoin as rejoin
 import scenarios_reload
 import scenarios_still as rest
 import scenarios_take
@@ -49,6 +50,8 @@ SCENARIOS = {
     "switchover-daemon-killed-long": functools.partial(planned.daemon_killed, rounds=8),
     "switchover-agent-killed": planned.agent_killed,
     "switchover-links-cut": planned.links_cut,
+    "way-back": rejoin.way_back, "rejoin-nothing-lost": rejoin.nothing_lost,
+    "rejoin-killed": rejoin.killed_midway,
     "wrong-key": rest.wrong_key, "dry-run": rest.dry_run, "dry-daemon": rest.dry_daemon,
 }
 

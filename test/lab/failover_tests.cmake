@@ -29,14 +29,14 @@ endforeach()
 foreach(name monitor-cut-off monitor-to-a-cut one-way-loss site-b-down both-down replication-stopped
              delayed-replica record-edited two-failures paused both-writable first-run agents-upgraded
              monitor-restarted monitor-down reload take wrong-key dry-run dry-daemon
-             switchover-undone switchover-appointed switchover-daemon-killed)
+             switchover-undone switchover-appointed switchover-daemon-killed way-back)
   pm_failover_paired(${name})
 endforeach()
 foreach(name a b c d semi-sync)
   pm_failover(${name}-10-runs long 1800 --runs 10 ${name})
 endforeach()
 foreach(name forth-and-back-20 switchover-daemon-killed-long switchover-agent-killed
-        switchover-links-cut)
+        switchover-links-cut rejoin-nothing-lost rejoin-killed)
   pm_failover(${name} long 1800 ${name})
 endforeach()
 pm_failover(replication-stopped-long long 900 replication-stopped-long)

@@ -30,6 +30,7 @@ def write_agent(lab, site, peer, certs):
         "mysql_password_file": config_text.secret_file(folder / "mysql.password",
                                                        "pointsman-secret\n"),
         "repl_password_file": config_text.secret_file(folder / "repl.password", "repl-secret\n"),
+        "seed_password_file": config_text.secret_file(folder / "seed.password", "seed-secret\n"),
         "deadman": {"ports": [8080, 3306, 6379], "allow": [peer.address]},
         "units": [worker]}
     (folder / "state").mkdir(exist_ok=True)
@@ -51,7 +52,8 @@ def write_monitor(lab, certs):
                "probe": {"type": "http", "url": "http://{address}:8080/health",
                          "host": "api.example.test", "expect_status": [200]}}
     sites = [{"name": site.name, "address": site.address, "address6": lab_net.ADDRESS6[site.name],
-              "agent": f"https://{site.address}:7443"} for site in lab.sites.values()]
+              "agent": f"https://{site.address}:7443", "preferred": site is lab.a}
+             for site in lab.sites.values()]
     (folder / "pointsman.toml").write_text(config_text.monitor_toml(
         monitor, {"server": f"{lab.bind.address}:{lab.bind.port}"}, service | lab.service, sites,
         lab.providers, lab.records))

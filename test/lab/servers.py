@@ -15,6 +15,7 @@ import signal
 import socket
 import subprocess
 import time
+import zlib
 
 APP_PASSWORD = "app"
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -168,7 +169,7 @@ def port_free(address, port):
 
 
 # The account `pointsman` may do what the driver needs and no more; `app` is a plain user, so that
-# read_only stops it.
+# read_only stops it; `seed` copies the other site's databases when a site comes back.
 ACCOUNTS = """
 FLUSH PRIVILEGES;
 CREATE DATABASE app;
@@ -181,6 +182,10 @@ CREATE USER app@localhost IDENTIFIED BY 'app';
 GRANT SELECT, INSERT ON app.* TO app@localhost;
 CREATE USER repl@'%' IDENTIFIED BY 'repl-secret';
 GRANT REPLICATION SLAVE ON *.* TO repl@'%';
+CREATE USER seed@'%' IDENTIFIED BY 'seed-secret';
+GRANT SELECT, INSERT, CREATE, DROP, ALTER, INDEX, REFERENCES, LOCK TABLES, SHOW VIEW, CREATE VIEW,
+  CREATE ROUTINE, ALTER ROUTINE, TRIGGER, EVENT, RELOAD, PROCESS, SUPER, SET USER, BINLOG ADMIN,
+  BINLOG MONITOR, READ_ONLY ADMIN, REPLICATION SLAVE, REPLICATION SLAVE ADMIN ON *.* TO seed@'%';
 CREATE USER pointsman@localhost IDENTIFIED BY 'pointsman-secret';
 GRANT RELOAD, PROCESS, SUPER, BINLOG ADMIN, BINLOG MONITOR, CONNECTION ADMIN, READ_ONLY ADMIN,
   REPLICATION SLAVE ADMIN, REPLICATION MASTER ADMIN, SLAVE MONITOR ON *.* TO pointsman@localhost;
@@ -189,7 +194,7 @@ GRANT RELOAD, PROCESS, SUPER, BINLOG ADMIN, BINLOG MONITOR, CONNECTION ADMIN, RE
 
 def mariadb_template(folder):
     """A data directory with the accounts, made once and copied for every server."""
-    folder = pathlib.Path(folder)
+    folder = pathlib.Path(f"{folder}-{zlib.crc32(ACCOUNTS.encode()):08x}")  # Of these accounts.
     if folder.exists():
         return folder
     making = folder.with_name(f"{folder.name}.{os.getpid()}")

@@ -88,6 +88,15 @@ AgentView Course::agent_that_obeyed(int site) {
   view.caught_up_age = 100ms;
   view.peer_answers = true;
   view.vip = VipView{one_in(4), 1s, one_in(4) ? 20s : 1s};
+  if (state.rejoin && state.rejoin->is_on() && state.rejoin->move.to == site) {
+    RejoinView told;
+    told.move = state.rejoin->move.id;
+    told.stage = static_cast<RejoinStage>(random_() % kRejoinStages);
+    told.diverged = one_in(2);
+    if (!one_in(5)) view.rejoin = told;
+    if (one_in(2)) view.role = SiteRole::kFenced;
+    if (state.follow && !one_in(3)) view.role = SiteRole::kStandby;
+  }
   if (!state.move) return view;
   const Move& move = *state.move;
   view.highest = std::max(view.highest, move.reign.epoch);
@@ -151,11 +160,14 @@ OperatorAsked Course::order() {
   OperatorAsked asked;
   asked.kind =
       state.move && one_in(2) ? AskKind::kCancel : static_cast<AskKind>(random_() % kAskKinds);
+  const bool back = asked.kind == AskKind::kRejoin || asked.kind == AskKind::kFailback;
+  if (back && !one_in(3)) asked.kind = AskKind::kSwitchover;
   asked.to = one_in(4) ? -1 : site();
   asked.asserted_off = one_in(2) ? site() : -1;
   if (state.move && one_in(2)) asked.asserted_off = state.move->to;
   asked.reason = "drawn";
   asked.actor = "chance";
+  asked.discard = one_in(2);
   if (one_in(2)) asked.forced = {"replication", "target", "fence", "record", "provider"};
   if (asked.kind == AskKind::kPause) asked.lasting = 1s;
   if (asked.kind == AskKind::kSwitchover && one_in(2)) {
@@ -233,6 +245,8 @@ bool order_fits(Phase phase, OrderKind kind) {
     case OrderKind::kFollow:
       return phase == Phase::kVerifying || phase == Phase::kPublishing || phase == Phase::kSteady ||
              phase == Phase::kSuspect;
+    case OrderKind::kSurvey:
+    case OrderKind::kReseed: return phase == Phase::kSteady || phase == Phase::kSuspect;
   }
   return false;
 }
@@ -256,6 +270,28 @@ void check_path(const Decision& out, Phase from, bool by_order, std::set<std::st
   REQUIRE_LT(taken, 12);  // L6: no circle of phases without an event between.
 }
 
+// Nothing is asked of the stores of the site in power, nor beside a move, nor of any reign but the
+// present one; and they are replaced only where a person gave up what they hold, durably.
+void check_rejoin(const Decision& out, const SendOrder& order) {
+  if (order.kind != OrderKind::kSurvey && order.kind != OrderKind::kReseed) return;
+  const ServiceState& s = out.next;
+  REQUIRE_NE(order.site, s.primary);
+  REQUIRE_EQ(order.power, s.primary);
+  REQUIRE_FALSE(s.move.has_value());
+  REQUIRE(order.reign == s.reign);
+  REQUIRE(s.rejoin.has_value());
+  REQUIRE(s.rejoin->is_on());
+  REQUIRE_EQ(order.move, s.rejoin->move.id);
+  for (const Command& command : out.commands) {
+    const auto* other = std::get_if<SendOrder>(&command);
+    if (other != nullptr) REQUIRE((other->kind != OrderKind::kFollow));
+  }
+  if (order.kind != OrderKind::kReseed) return;
+  REQUIRE_FALSE(s.follow.has_value());
+  REQUIRE(s.rejoin->discard);
+  REQUIRE(s.rejoin->reseeding);
+}
+
 void check_orders(const ServicePolicy& policy, const Decision& out) {
   for (const Command& command : out.commands) {
     const auto* order = std::get_if<SendOrder>(&command);
@@ -273,6 +309,7 @@ void check_orders(const ServicePolicy& policy, const Decision& out) {
     // What may have left is durable before it leaves.
     if (order->kind == OrderKind::kPromote) REQUIRE(out.next.move->promote_left);
     if (order->kind == OrderKind::kFollow) REQUIRE_NE(order->site, out.next.primary);
+    check_rejoin(out, *order);
   }
 }
 
@@ -365,7 +402,7 @@ TEST_CASE("every event in every phase leads to a decision that can be obeyed") {
   }
   for (int phase = 0; phase < kPhases; ++phase) {
     for (std::size_t event = 0; event < kEvents; ++event) {
-      CAPTURE(to_string(static_cast<Phase>(phase)));
+      CAPTURE(std::string(to_string(static_cast<Phase>(phase))));
       CAPTURE(event);
       CHECK(met.contains({static_cast<Phase>(phase), event}));
     }

@@ -14,6 +14,7 @@
 #include <utility>
 
 #include "orchestrator/core/machine.h"
+#include "test/unit/core/scenario_words.h"
 
 using namespace pointsman;
 
@@ -176,12 +177,6 @@ class Stage {
     return {std::strtoull(text.c_str(), nullptr, 10), "r" + text};
   }
 
-  void apply_vip(AgentView& view, const std::string& key, const std::string& value) {
-    if (key == "vip") view.vip = VipView{value == "holds", 0s, 0s};
-    if (key == "vip-since") view.vip->since = time(value);
-    if (key == "vip-heard") view.vip->heard = time(value);
-  }
-
   void apply(AgentView& view, const std::string& key, const std::string& value, int at) {
     const bool yes = value == "yes";
     if (key == "role") {
@@ -262,7 +257,7 @@ class Stage {
       seen.passed_last = value == "up";
       seen.fails = value == "up" ? 0 : std::atoi(value.c_str());
       view.witness = {seen};
-    } else {
+    } else if (!apply_rejoin(view, key, value)) {
       FAIL("unknown key in scenario: " << key);
     }
   }
@@ -329,10 +324,11 @@ class Stage {
     OperatorAsked asked;
     asked.actor = "root";
     const std::map<std::string, AskKind> kinds{
-        {"failover", AskKind::kFailover},    {"adopt", AskKind::kAdopt},
-        {"cancel", AskKind::kCancel},        {"pause", AskKind::kPause},
-        {"resume", AskKind::kResume},        {"ack", AskKind::kAck},
-        {"switchover", AskKind::kSwitchover}};
+        {"failover", AskKind::kFailover},     {"adopt", AskKind::kAdopt},
+        {"cancel", AskKind::kCancel},         {"pause", AskKind::kPause},
+        {"resume", AskKind::kResume},         {"ack", AskKind::kAck},
+        {"switchover", AskKind::kSwitchover}, {"rejoin", AskKind::kRejoin},
+        {"failback", AskKind::kFailback}};
     asked.kind = kinds.at(words.at(0));
     for (std::size_t k = 1; k < words.size(); ++k) {
       const auto equals = words[k].find('=');
@@ -341,6 +337,7 @@ class Stage {
       if (key == "to") asked.to = site(value);
       if (key == "off") asked.asserted_off = site(value);
       if (key == "force") asked.forced.insert(value);
+      if (key == "discard") asked.discard = true;
       if (key == "for") asked.lasting = time(value);
       if (key == "at") asked.at_s = std::strtoll(value.c_str(), nullptr, 10), asked.at = value;
     }

@@ -99,6 +99,33 @@ TEST_CASE("what is durable comes back as it went") {
   CHECK_EQ(*after->state.sites[1].evidence[0].caught_up_age, 300ms);
 }
 
+TEST_CASE("a way back comes back as it went; a state without one loads as before") {
+  KeptState before = busy();
+  RejoinJob job;
+  job.move.id = "r-1";
+  job.move.kind = MoveKind::kRejoin;
+  job.move.to = 0;
+  job.move.from = 1;
+  job.move.reign = {42, "bbbb"};
+  job.move.steps.push_back({"survey", StepState::kDone, Instant{} + 90s, Instant{} + 91s, "x"});
+  job.discard = job.reseeding = true;
+  before.state.rejoin = job;
+  before.state.failback_offered = {42, "bbbb"};
+  const std::string text = encode_state(policy(), before);
+  const auto after = decode_state(policy(), text, Instant{} + 200s);
+  REQUIRE(after.ok());
+  CHECK_EQ(encode_state(policy(), *after), text);
+  REQUIRE(after->state.rejoin.has_value());
+  CHECK(after->state.rejoin->reseeding);
+  CHECK(after->state.rejoin->is_on());
+  CHECK_EQ(after->state.rejoin->move.steps.at(0).detail, "x");
+  CHECK(after->state.failback_offered == before.state.failback_offered);
+  const auto older = decode_state(policy(), encode_state(policy(), busy()), Instant{} + 200s);
+  REQUIRE(older.ok());
+  CHECK_FALSE(older->state.rejoin.has_value());
+  CHECK_FALSE(older->state.failback_offered.any());
+}
+
 TEST_CASE("instants of a former boot become the present") {
   const auto after = decode_state(policy(), encode_state(policy(), busy()), Instant{} + 10s);
   REQUIRE(after.ok());
