@@ -28,8 +28,8 @@ class Api {
     bool dry_run = false;
     std::map<std::string, std::string> tokens;  // Role -> token. Empty on the control socket.
     bool trusted = false;                       // The control socket: no tokens.
-    bool tls = false;                           // The listener's own.
     std::function<std::string()> metrics = {};  // Of GET /metrics.
+    bool tls = false;                           // The listener's own.
   };
   explicit Api(Parts parts);
 

@@ -316,17 +316,10 @@ void Daemon::start_notifier() {
 Result<void> Daemon::start_servers() {
   make_metrics();
   const auto parts = [&] {
-    return Api::Parts{clock_,
-                      *loop_,
-                      *saver_,
-                      *executor_,
-                      outside_,
-                      config_.name,
-                      dry_run_,
-                      {},
-                      false,
-                      false,
-                      [this] { return metrics_->text(); }};
+    return Api::Parts{
+        clock_,       *loop_,   *saver_, *executor_, outside_,
+        config_.name, dry_run_, {},      false,      [this] { return metrics_->text(); },
+        false};
   };
   Api::Parts trusted = parts();
   trusted.trusted = true;

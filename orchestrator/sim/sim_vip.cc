@@ -7,7 +7,7 @@
 namespace pointsman {
 namespace {
 
-// As `pointsman render keepalived` has it: priorities, tries, and the silence of three adverts.
+// As the rendered configuration has it: priorities, tries, and the silence of three adverts.
 constexpr std::array kPriorities{100, 90};
 constexpr int kInPower = 15;
 constexpr int kUnfit = 50;
