@@ -54,7 +54,8 @@ std::vector<std::string> commands_in(const std::string& text) {
 // "" when it can be typed so, or only names a command.
 std::string problem_of(const std::string& command) {
   std::vector<std::string> words = words_of(command);
-  const bool names_only = words.size() == 1 || (words.size() == 2 && words[0] == "certs");
+  const bool in_two = words.front() == "certs" || words.front() == "render";
+  const bool names_only = words.size() == 1 || (words.size() == 2 && in_two);
   if (names_only) words.emplace_back("--help");
   const auto read = read_arguments(words);
   const auto* printed = std::get_if<Printed>(&read);
