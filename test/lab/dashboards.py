@@ -37,5 +37,6 @@ def metric_names(expr):
     bare = re.sub(r'"[^"]*"', "", expr)
     bare = re.sub(r"\{[^}]*\}", "", bare)
     bare = re.sub(r"\[[^\]]*\]", "", bare)
+    bare = re.sub(r"\boffset\s+\w+", "", bare)
     bare = re.sub(r"\b(by|without|on|ignoring|group_left|group_right)\s*\([^)]*\)", "", bare)
     return {name for name in re.findall(r"[a-zA-Z_:][a-zA-Z0-9_:]*", bare)} - WORDS
