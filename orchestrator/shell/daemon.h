@@ -48,9 +48,6 @@ class Daemon {
   bool turns() const;
   void end();
 
-  // Once started: what became of notices, for whoever writes metrics. Thread-safe.
-  const NoticeCounts& notice_counts() const { return notifier_->counts(); }
-
  private:
   Result<void> find_sender();
   Result<void> make_outside();
