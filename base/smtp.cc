@@ -41,6 +41,8 @@ std::size_t on_line(char* bytes, std::size_t size, std::size_t count, void* cont
   }
   const std::string_view line = trimmed(raw);
   if (line.starts_with("235")) session.logged_in = true;
+  // STARTTLS begins: what was said in the clear before may be anybody's word.
+  if (line.starts_with("220")) session.logged_in = false;
   session.last = line;
   const bool no = line.starts_with('4') || line.starts_with('5');
   if (no && session.refused.size() < kRefusedMost) session.refused.emplace_back(line);

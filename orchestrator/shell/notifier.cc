@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <set>
+#include <system_error>
 #include <utility>
 
 #include "base/log.h"
@@ -26,6 +27,17 @@ Urgency urgency_of(NoticeLevel level) {
     case NoticeLevel::kUrgent: return Urgency::kUrgent;
   }
   return Urgency::kNote;
+}
+
+// nullptr, told, when this host gives no further thread.
+std::unique_ptr<Lane> new_lane(const std::string& channel) {
+  try {
+    return std::make_unique<Lane>("tell-" + channel);
+  } catch (const std::system_error& error) {
+    log(LogLevel::kError, "channel-silent",
+        {{"channel", channel}, {"why", std::string("no thread can be started: ") + error.what()}});
+    return nullptr;
+  }
 }
 
 }  // namespace
@@ -156,7 +168,8 @@ void Notifier::take_settings(NotifierSettings settings, Instant now) {
       former.erase(same);
     } else {
       seat.id = ++next_seat_;
-      seat.lane = std::make_unique<Lane>("tell-" + one.name);
+      seat.lane = new_lane(one.name);
+      if (!seat.lane) continue;
     }
     seat.channel = kind->make(one);
     seat.masking = std::make_unique<Masking>(seat.channel->secrets());
@@ -168,6 +181,10 @@ void Notifier::take_settings(NotifierSettings settings, Instant now) {
                      seat.channel->tracks(),
                      one.budget,
                      one.fallback});
+    // From the beginning, so that the first of them is seen to be more than none.
+    for (const char* outcome : {"delivered", "retried", "refused", "handed-over", "lost"}) {
+      counts_.add(one.name, outcome, 0);
+    }
     seat.settings = std::move(one);
     seats_.push_back(std::move(seat));
   }
@@ -181,7 +198,8 @@ void Notifier::take_settings(NotifierSettings settings, Instant now) {
   const auto path = std::min(url.find('/', url.find("://") + 3), url.size());
   heartbeat_mask_ = std::make_unique<Masking>(
       std::vector<std::string>{url.substr(path), url.substr(path, url.find('?', path) - path)});
-  if (!heartbeat_lane_) heartbeat_lane_ = std::make_unique<Lane>("heartbeat");
+  if (!heartbeat_lane_) heartbeat_lane_ = new_lane("heartbeat");
+  if (!heartbeat_lane_) heartbeat_.reset();
 }
 
 WallTime Notifier::wall_of(Instant at, Instant now) const {
