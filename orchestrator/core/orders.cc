@@ -95,6 +95,11 @@ void order_promotion(Turn& turn, Move& move) {
     voided.id = turn.s.last_move ? turn.s.last_move->id : move.id;
     send(turn, order_of(turn, voided, move.from, OrderKind::kVoid));
   }
+  // Whoever told it to, it has been told: a planned move is not undone behind its back.
+  if (shown && is_planned(turn) && !move.promote_left) {
+    move.promote_left = true;
+    turn.save();
+  }
   if (shown || !undone_for_good(turn, move)) return;
   if (!move.promote_left) {
     move.promote_left = true;  // Saved with this decision, before the order can leave.

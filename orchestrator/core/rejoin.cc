@@ -300,9 +300,9 @@ std::optional<OrderKind> rejoin_due(Turn& turn) {
   if (!is_in(job, "follow", StepState::kWaiting)) return std::nullopt;
   const RejoinView* view = told(turn);
   // One that was restarted knows nothing of it any more; what it has written down it finds again.
-  if (view == nullptr || (view->stage == RejoinStage::kFailed && !job.reseeding)) {
-    return OrderKind::kSurvey;
-  }
+  if (view == nullptr) return OrderKind::kSurvey;
+  const bool written = job.reseeding && !view->bundle.empty();
+  if (view->stage == RejoinStage::kFailed && !written) return OrderKind::kSurvey;
   const bool idle = view->stage == RejoinStage::kSurveyed || view->stage == RejoinStage::kFailed;
   if (job.reseeding && idle) return OrderKind::kReseed;
   return std::nullopt;

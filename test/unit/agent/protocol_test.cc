@@ -59,6 +59,9 @@ ServiceReport full_report() {
   report.trouble = "mysql does not answer";
   report.prepare_refusal = "we see the site in power up";
   report.catch_up = CaughtUp{"m1", false, "mysql is at 0-1-5, the old site ended at 0-1-7"};
+  report.rejoin = RejoinReport{"m2",     "copying", true, "mysql: 0-101-4..7",   "", "/b/m2",
+                               "3 rows", "mysql",   5,    std::uint64_t{1} << 40};
+  report.host = "db1";
   report.vip = VipReport{true, 5s, 1s};
   report.taken = Taken{{53, "0000000000000053"}, {"sh", "root", "rack on fire", "now"}};
   return report;

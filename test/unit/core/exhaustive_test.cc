@@ -39,6 +39,7 @@ class Course {
   explicit Course(unsigned seed)
       : policy(policy_of(seed)), random_(seed), state(begin(policy, std::nullopt, now)) {
     slow_ = seed % 3 == 0;
+    rejoins_ = seed % 10 == 3;
     if (!policy.dry) return;  // One that runs dry adopts nobody: it goes on from a state.
     state.phase = Phase::kSteady;
     state.primary = 0;
@@ -64,7 +65,8 @@ class Course {
   decltype(Event::what) what(std::size_t kind);
 
   std::mt19937 random_;
-  bool slow_ = false;  // The standby takes its time.
+  bool slow_ = false;     // The standby takes its time.
+  bool rejoins_ = false;  // People bring sites back; moves are rarer beside that.
   std::uint64_t ids_ = 0;
 
  public:
@@ -94,8 +96,9 @@ AgentView Course::agent_that_obeyed(int site) {
     told.stage = static_cast<RejoinStage>(random_() % kRejoinStages);
     told.diverged = one_in(2);
     if (!one_in(5)) view.rejoin = told;
-    if (one_in(2)) view.role = SiteRole::kFenced;
-    if (state.follow && !one_in(3)) view.role = SiteRole::kStandby;
+    view.role = state.follow || one_in(2) ? SiteRole::kStandby : SiteRole::kFenced;
+  } else if (state.rejoin && !state.move && view.role == SiteRole::kFenced && one_in(2)) {
+    view.role = SiteRole::kStandby;  // It came back by another way.
   }
   if (!state.move) return view;
   const Move& move = *state.move;
@@ -161,7 +164,7 @@ OperatorAsked Course::order() {
   asked.kind =
       state.move && one_in(2) ? AskKind::kCancel : static_cast<AskKind>(random_() % kAskKinds);
   const bool back = asked.kind == AskKind::kRejoin || asked.kind == AskKind::kFailback;
-  if (back && !one_in(3)) asked.kind = AskKind::kSwitchover;
+  if (back && !rejoins_) asked.kind = state.move ? AskKind::kCancel : AskKind::kSwitchover;
   asked.to = one_in(4) ? -1 : site();
   asked.asserted_off = one_in(2) ? site() : -1;
   if (state.move && one_in(2)) asked.asserted_off = state.move->to;

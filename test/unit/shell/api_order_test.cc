@@ -50,6 +50,23 @@ TEST_CASE("api order: what is understood") {
   CHECK(planned->asked.at_s == 1'795'836'600 - 8 * 3600);
 }
 
+TEST_CASE("api order: the way back names its site, and gives up nothing by itself") {
+  const auto rejoin = read("rejoin", R"({"site":"hz"})");
+  REQUIRE(rejoin.ok());
+  CHECK(rejoin->asked.kind == AskKind::kRejoin);
+  CHECK(rejoin->asked.to == 0);
+  CHECK_FALSE(rejoin->asked.discard);
+  CHECK(read("rejoin", R"({"site":"hz","discard_divergent":true})")->asked.discard);
+  CHECK(refusal("rejoin", "{}") == "rejoin needs a site: which comes back?");
+  CHECK(refusal("rejoin", R"({"site":"hz","discard_divergent":"yes"})") ==
+        "discard_divergent: found \"yes\", allowed: true, false");
+  CHECK(refusal("rejoin", R"({"to":"hz"})") ==
+        "rejoin: found \"to\", allowed: site, discard_divergent, reason, dry_run");
+  CHECK(read("failback", R"({"at":"2026-11-28T03:30:00+08:00"})")->asked.at_s > 0);
+  CHECK(refusal("failback", R"({"force":["stable"]})") ==
+        "failback: found \"force\", allowed: at, reason, dry_run");
+}
+
 TEST_CASE("api order: half understood is refused") {
   CHECK(refusal("failover", R"({"dryrun":true})") ==
         "failover: found \"dryrun\", allowed: to, force, assert_off, reason, dry_run");
