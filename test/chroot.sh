@@ -18,6 +18,7 @@ make_chroot() {
   # Proxies and certificates of the host's apt are needed there too.
   cp -r /etc/apt/apt.conf.d/. "$dir/etc/apt/apt.conf.d/"
   [ ! -e /etc/resolv.conf ] || cp /etc/resolv.conf "$dir/etc/resolv.conf"
+  [ -e "$dir/etc/hosts" ] || echo '127.0.0.1 localhost' >"$dir/etc/hosts"
   # Nothing is started by the installation of a package.
   printf '#!/bin/sh\nexit 101\n' >"$dir/usr/sbin/policy-rc.d"
   chmod 755 "$dir/usr/sbin/policy-rc.d"

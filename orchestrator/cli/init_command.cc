@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cctype>
 #include <ostream>
 
 #include <fmt/format.h>
@@ -26,7 +27,20 @@ bool confirmed(const std::string& folder, const Terminal& terminal) {
   return answer.empty() || answer == "y" || answer == "Y" || answer == "yes";
 }
 
-std::vector<std::string> next_steps(const std::string& folder, const FirstSetup& setup) {
+// `text` as one word of a shell.
+std::string word(const std::string& text) {
+  const bool plain = std::all_of(text.begin(), text.end(), [](char c) {
+    return std::isalnum(static_cast<unsigned char>(c)) != 0 ||
+           std::string_view("/._-").find(c) != std::string_view::npos;
+  });
+  if (plain) return text;
+  std::string quoted = "'";
+  for (const char c : text) quoted += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return quoted + "'";
+}
+
+std::vector<std::string> next_steps(const std::string& where, const FirstSetup& setup) {
+  const std::string folder = word(where);
   std::vector<std::string> steps;
   if (setup.provider == "rfc2136" && !setup.secrets.contains("key")) {
     steps.push_back(
@@ -52,7 +66,7 @@ std::vector<std::string> next_steps(const std::string& folder, const FirstSetup&
     steps.push_back(fmt::format("keep {}/certs/ca.key in a safe place", folder));
   }
   const std::string config =
-      folder == kDefaultFolder ? "" : fmt::format(" --config {}/pointsman.toml", folder);
+      where == kDefaultFolder ? "" : fmt::format(" --config {}/pointsman.toml", folder);
   steps.push_back("pointsman check --online" + config + ", until nothing FAILED is left");
   steps.push_back(config.empty() ? std::string("systemctl restart pointsmand")
                                  : "pointsmand" + config);

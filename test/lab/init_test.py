@@ -13,6 +13,7 @@ import os
 import pathlib
 import pty
 import select
+import shlex
 import signal
 import subprocess
 import sys
@@ -138,6 +139,15 @@ class InitTest(unittest.TestCase):
         # What is told holds no secret.
         for secret in self.folder.rglob("*.password"):
             self.assertNotIn(secret.read_text().strip(), done.stdout)
+
+    def test_a_folder_that_a_shell_would_split(self):
+        self.folder = self.folder.parent / "it's here"
+        done = self.init(*FLAGS, "--json")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        copy = next(step for step in json.loads(done.stdout)["next"] if "agents/hz/" in step)
+        words = shlex.split(copy[copy.index("scp"):])
+        self.assertEqual(words[2], f"{self.folder}/agents/hz/*")
+        self.assert_sound()
 
     def test_what_is_missing_is_named_at_once(self):
         done = self.init("--record", "api.example.test", "--mode", "sometimes", "--port", "22")
