@@ -2,19 +2,13 @@
 
 #include "base/planted.h"
 #include "orchestrator/core/damping.h"
+#include "orchestrator/core/step_bounds.h"
 #include "orchestrator/core/turn.h"
 
 // When a row of the plan is taken: one function a trigger.
 
 namespace pointsman {
 namespace {
-
-constexpr Duration kPrepareWithin = 5s;
-constexpr Duration kCrownWithin = 5s;
-constexpr Duration kPromoteWithin = 60s;
-constexpr Duration kVerifyWithin = 60s;
-constexpr Duration kAgreeWithin = 5min;
-constexpr Duration kFollowWithin = 30s;  // What a planned move waits for its old site to follow.
 
 bool primary_is(Turn& turn, SiteVerdict wanted) {
   if (planted(Plant::kAutomaticFailback) && turn.s.has_primary() && wanted == SiteVerdict::kDown &&

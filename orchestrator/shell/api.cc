@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "orchestrator/shell/api_order.h"
+#include "orchestrator/shell/outlook.h"
 
 namespace pointsman {
 namespace {
@@ -20,11 +21,33 @@ HttpReply json_reply(int status, const Json& json) {
   return reply;
 }
 
+// For what is no page: nothing in it is to be run, framed or embedded, whatever it looks like.
+void seal(HttpReply& reply) {
+  reply.headers.emplace_back("content-security-policy",
+                             "default-src 'none'; frame-ancestors 'none'");
+  reply.headers.emplace_back("cross-origin-resource-policy", "same-origin");
+}
+
+// Whether people will want to look closely.
+bool is_busy(const ServiceSnapshot& shot) {
+  return shot.state.move.has_value() || shot.state.phase == Phase::kSuspect;
+}
+
 }  // namespace
 
+Api::Api(Parts parts)
+    : parts_(std::move(parts)),
+      entrance_(parts_.clock, parts_.tokens, parts_.tls),
+      events_({parts_.clock, [this] {
+                 const auto all = parts_.loop.snapshot();
+                 const bool busy = std::any_of(
+                     all.begin(), all.end(), [](const auto& each) { return is_busy(each.second); });
+                 return Events::State{services_json(true).dump(), busy};
+               }}) {}
+
 void Api::serve(HttpServer& server) {
-  route(server, "GET", "/healthz", &Api::health);
-  route(server, "GET", "/readyz", &Api::ready);
+  open_route(server, "GET", "/healthz", &Api::health);
+  open_route(server, "GET", "/readyz", &Api::ready);
   if (parts_.metrics) route(server, "GET", "/metrics", &Api::metrics);
   route(server, "GET", "/api/v1/services", &Api::services);
   route(server, "GET", "/api/v1/services/{service}", &Api::service);
@@ -37,39 +60,58 @@ void Api::serve(HttpServer& server) {
   }
   route(server, "POST", "/api/v1/pause", &Api::order_all);
   route(server, "POST", "/api/v1/resume", &Api::order_all);
+  // These ask the entrance themselves.
+  open_route(server, "GET", "/api/v1/events", &Api::events);
+  open_route(server, "GET", "/api/v1/session", &Api::session);
+  open_route(server, "POST", "/api/v1/session", &Api::log_in);
+  open_route(server, "DELETE", "/api/v1/session", &Api::log_out);
 }
 
-void Api::route(HttpServer& server, const char* method, const char* path, Handler handler) {
-  const bool open_to_all = handler == &Api::health || handler == &Api::ready;
-  server.route(method, path, [this, handler, open_to_all](const HttpCall& call) {
-    if (!open_to_all) {
-      if (auto refused = refuse(call)) return *refused;
-    }
-    return (this->*handler)(call);
+void Api::open_route(HttpServer& server, const char* method, const char* path, Handler handler) {
+  server.route(method, path, [this, handler](const HttpCall& call) {
+    HttpReply reply = (this->*handler)(call);
+    seal(reply);
+    return reply;
   });
 }
 
-std::optional<HttpReply> Api::refuse(const HttpCall& call) {
-  if (parts_.trusted) return std::nullopt;
-  const Entry entry =
-      doorkeeper_.judge(call.header("authorization"), call.peer_source, parts_.clock.now());
-  if (entry == Entry::kTooMany) {
-    HttpReply reply = problem(429, "Too Many Requests", "too many wrong tokens from this address");
-    reply.headers.emplace_back("retry-after", "60");
+void Api::route(HttpServer& server, const char* method, const char* path, Handler handler) {
+  if (parts_.trusted) return open_route(server, method, path, handler);
+  server.route(method, path, [this, handler](const HttpCall& call) {
+    auto guest = entrance_.admit(call);
+    auto* refusal = std::get_if<HttpReply>(&guest);
+    HttpReply reply = refusal != nullptr ? std::move(*refusal) : (this->*handler)(call);
+    seal(reply);
     return reply;
-  }
-  if (entry == Entry::kStranger) {
-    HttpReply reply = problem(401, "Unauthorized", "a bearer token of [web.tokens] is needed");
-    reply.headers.emplace_back("www-authenticate", "Bearer");
-    return reply;
-  }
-  if (call.method != "GET" && call.method != "HEAD" && entry != Entry::kOperator) {
-    return problem(403, "Forbidden", "this token may look, not order");
-  }
-  return std::nullopt;
+  });
 }
 
-HttpReply Api::services(const HttpCall&) {
+HttpReply Api::session(const HttpCall& call) {
+  if (!parts_.trusted) return entrance_.tell_session(call);
+  return json_reply(200,
+                    Json::object({{"role", "operator"}, {"csrf", Json()}, {"expires_s", Json()}}));
+}
+
+HttpReply Api::log_in(const HttpCall& call) {
+  if (!parts_.trusted) return entrance_.log_in(call);
+  return problem(400, "Bad Request",
+                 "nobody logs in at the control socket: it is open to its users");
+}
+
+HttpReply Api::log_out(const HttpCall& call) {
+  if (!parts_.trusted) return entrance_.log_out(call);
+  return problem(400, "Bad Request", "there are no sessions at the control socket");
+}
+
+HttpReply Api::events(const HttpCall& call) {
+  if (parts_.trusted) return events_.open(call.peer_source, [] { return true; });
+  auto admitted = entrance_.admit(call);
+  if (auto* refusal = std::get_if<HttpReply>(&admitted)) return std::move(*refusal);
+  const Guest guest = std::get<Guest>(std::move(admitted));
+  return events_.open(guest.who, [this, guest] { return entrance_.stays(guest); });
+}
+
+Json Api::services_json(bool explained) {
   const auto all = parts_.loop.snapshot();
   const WallTime wall = parts_.clock.wall();
   Json list = Json::array();
@@ -77,18 +119,25 @@ HttpReply Api::services(const HttpCall&) {
   for (const auto& [name, shot] : all) {
     Json one = service_json(shot, parts_.outside.at(name), wall);
     harmless = harmless && one.bool_or("restart_harmless");
+    if (explained) one.set("explain", explain_json(shot));
     list.push(std::move(one));
   }
   const std::string store = parts_.loop.store_problem();
+  const Duration still = std::max(parts_.clock.now() - parts_.loop.last_turn(), Duration::zero());
   Json monitor =
       Json::object({{"name", parts_.monitor},
                     {"version", PM_VERSION},
                     {"dry_run", parts_.dry_run},
                     {"restart_harmless", harmless},
                     {"blind", parts_.loop.is_late() ? "this monitor's own loop was late" : ""},
-                    {"state", store.empty() ? "ok" : store}});
-  return json_reply(200,
-                    Json::object({{"monitor", std::move(monitor)}, {"services", std::move(list)}}));
+                    {"state", store.empty() ? "ok" : store},
+                    {"at", format_wall(wall)},
+                    {"age_s", seconds(still)}});
+  return Json::object({{"monitor", std::move(monitor)}, {"services", std::move(list)}});
+}
+
+HttpReply Api::services(const HttpCall& call) {
+  return json_reply(200, services_json(!call.parameter("explain").empty()));
 }
 
 HttpReply Api::service(const HttpCall& call) {
@@ -103,11 +152,9 @@ HttpReply Api::explain(const HttpCall& call) {
   const auto all = parts_.loop.snapshot();
   const auto found = all.find(call.parameter("service"));
   if (found == all.end()) return problem(404, "Not Found", "no service of that name");
-  Wanted wanted;
+  Wanted wanted = automatic_move(found->second.state);
   wanted.planned = call.parameter("kind") == "switchover";
   wanted.automatic = !wanted.planned && call.parameter("by") != "operator";
-  const ServiceState& s = found->second.state;
-  wanted.to = s.has_primary() ? s.other(s.primary) : -1;
   return json_reply(200, explain_json(found->second, wanted));
 }
 

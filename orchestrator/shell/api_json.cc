@@ -2,6 +2,7 @@
 
 #include "orchestrator/core/gates.h"
 #include "orchestrator/shell/api.h"
+#include "orchestrator/shell/outlook.h"
 
 namespace pointsman {
 namespace {
@@ -209,6 +210,11 @@ Json service_json(const ServiceSnapshot& shot, const ServiceOutside& outside, Wa
                             {"record", records_json(shot, outside)}});
   json.set("current_move", s.move ? move_json(shot.policy, *s.move, shot.at, wall) : Json());
   json.set("appointment", appointment_json(shot));
+  const Readiness ready = readiness(shot.policy, s, shot.at);
+  json.set("ready", Json::object({{"ready", ready.ready},
+                                  {"to", name_of(shot.policy, ready.to)},
+                                  {"gate", ready.gate.empty() ? Json() : Json(ready.gate)},
+                                  {"reason", ready.reason}}));
   json.set("last_move", s.last_move ? move_json(shot.policy, *s.last_move, shot.at, wall) : Json());
   return json;
 }
@@ -238,6 +244,10 @@ Json explain_json(const ServiceSnapshot& shot, const Wanted& wanted) {
                        {"budget_s", seconds(shot.policy.switchover_budget)},
                        {"next_attempt_s", next_attempt(shot)},
                        {"gates", std::move(list)}});
+}
+
+Json explain_json(const ServiceSnapshot& shot) {
+  return explain_json(shot, automatic_move(shot.state));
 }
 
 }  // namespace pointsman

@@ -66,6 +66,13 @@ Result<int> site_of(const Json& body, std::string_view member, const ServicePoli
   return refused(member, quoted(*name), policy.sites[0].name + ", " + policy.sites[1].name);
 }
 
+// For the journal.
+std::string actor_of(const HttpCall& call) {
+  if (call.peer_address == "unix") return "operator via the control socket";
+  const bool by_page = call.header("authorization").empty();
+  return (by_page ? "operator on the page, from " : "operator via ") + call.peer_address;
+}
+
 Result<void> know_members(const Json& body, const OrderVerb& verb) {
   for (const auto& [name, value] : body.as_object()) {
     if (std::find(verb.members.begin(), verb.members.end(), name) != verb.members.end()) continue;
@@ -127,8 +134,7 @@ Result<ApiOrder> read_order(const HttpCall& call, const ServicePolicy& policy) {
   ApiOrder order;
   OperatorAsked& asked = order.asked;
   asked.kind = verb->kind;
-  asked.actor =
-      "operator via " + (call.peer_address == "unix" ? "the control socket" : call.peer_address);
+  asked.actor = actor_of(call);
   const char* const whom = verb->kind == AskKind::kAdopt ? "primary" : "to";
   const auto to = site_of(*body, whom, policy);
   if (!to.ok()) return to.error();

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "orchestrator/offline/certs.h"
 #include "orchestrator/shell/agent_view.h"
+#include "orchestrator/shell/page.h"
 
 namespace pointsman {
 namespace {
@@ -303,9 +304,11 @@ Result<void> Daemon::start_servers() {
   if (!config_.web) return {};
   Api::Parts guarded = parts();
   guarded.tokens = config_.web->tokens;
+  guarded.tls = !config_.web->cert.empty();
   web_api_ = std::make_unique<Api>(std::move(guarded));
   web_ = std::make_unique<HttpServer>();
   web_api_->serve(*web_);
+  serve_page(*web_);
   HttpServerOptions web;
   web.listen = config_.web->listen;
   web.cert_file = config_.web->cert;

@@ -4,6 +4,7 @@
 #include <array>
 
 #include "orchestrator/shell/loss_codec.h"
+#include "orchestrator/shell/outlook.h"
 
 namespace pointsman {
 namespace {
@@ -402,6 +403,7 @@ Json move_json(const ServicePolicy& policy, const Move& move, Instant now, WallT
       one.set("at_s", seconds(step.started - move.trigger));
       one.set("took_s", seconds(ended - step.started));
     }
+    if (const auto budget = step_budget(policy, move, step)) one.set("budget_s", seconds(*budget));
     one.set("detail", step.detail);
     steps.push(std::move(one));
   }
