@@ -142,8 +142,13 @@ function loginView() {
 
 function redraw() {
   applyLanguage();
-  document.body.classList.toggle("stale", page.session !== null && staleFor() !== "");
+  const stale = page.session !== null && staleFor() !== "";
+  if (document.body.classList.contains("stale") !== stale) {
+    document.body.classList.toggle("stale", stale);
+    if (page.session) said.textContent = t(stale ? "stale.said" : "stale.over");
+  }
   draw(top, topView());
+  banners.setAttribute("aria-label", t("banners"));
   draw(banners, bannerViews());
   draw(main, mainView());
   const services = page.session ? page.state?.services ?? [] : [];

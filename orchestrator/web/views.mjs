@@ -36,12 +36,13 @@ export function power(service) {
   if (writable.length > 1) return {tone: "bad", text: t("power.both"), more: t("power.both_what")};
   if (writable.length === 0) return {tone: "bad", text: t("power.none"), more: ""};
   const [site] = writable;
-  const text = t("power.writable", site.name);
+  const text = t(site.verdict === "down" ? "power.down" : "power.writable", site.name);
   if (service.vouched_by.length === 0) {
     return {tone: "doubt", text, more: t("power.unvouched", span(site.lease_s))};
   }
   const lease = site.lone ? "power.lone" : "power.vouched";
-  return {tone: "good", text, more: t(lease, listed(service.vouched_by), span(site.lease_s))};
+  return {tone: site.verdict === "down" ? "doubt" : "good", text,
+          more: t(lease, listed(service.vouched_by), span(site.lease_s))};
 }
 
 // Where users are sent, and whether every authoritative server says so.
@@ -51,10 +52,13 @@ export function users(service) {
   }
   const servers = service.record.flatMap((record) => record.servers);
   const agree = servers.filter((server) => server.agrees).length;
-  const text = service.published ? t("users.at", service.published) : t("users.nowhere");
+  const down = service.sites.some((site) => site.name === service.published &&
+                                            site.verdict === "down");
+  const text = !service.published ? t("users.nowhere")
+    : t(down ? "users.down" : "users.at", service.published);
   const more = servers.length ? t("users.agree", agree, servers.length) : t("users.unasked");
   const well = service.published && service.published === service.primary;
-  const tone = !service.published ? "bad"
+  const tone = !service.published || down ? "bad"
     : well && servers.length && agree === servers.length ? "good" : "doubt";
   return {tone, text, more};
 }
@@ -118,6 +122,7 @@ function cell(tone, text) {
 function storesCell(site) {
   const stores = site.replication;
   if (!stores) return cell("", "–");
+  if (site.agent === "down") return cell("doubt", t("unknown"));  // What it said last is old.
   if (stores.problem) return cell("bad", told(stores.problem));
   if (stores.errant) return h("td", {}, mark("bad"), " ", t("stores.errant"), ": ",
                               told(stores.errant));
@@ -129,7 +134,9 @@ function storesCell(site) {
 const SITE_ROWS = [
   ["site.verdict", (site) => cell(VERDICT_TONE[site.verdict] ?? "doubt",
                                   word("verdict", site.verdict))],
-  ["site.role", (site) => cell("", word("siterole", site.role))],
+  ["site.role", (site) => site.agent === "down"
+    ? cell("doubt", t("site.was", word("siterole", site.role)))
+    : cell("", word("siterole", site.role))],
   ["site.writable", (site) => typeof site.writable !== "boolean"
     ? cell("doubt", t("unknown")) : cell("", site.writable ? h("b", {}, t("yes")) : t("no"))],
   ["site.lease", (site) => cell("", site.lease_s <= 0 ? "–"
@@ -141,7 +148,8 @@ const SITE_ROWS = [
   ["site.vip", (site) => cell("", site.vip ? word("vip", site.vip) : "–"), (site) => site.vip],
   ["site.probe", (site) => h("td", {}, (site.probes.length ? site.probes : [site.probe])
     .map((probe) => h("div", {class: "probe"}, told(probe || "–"))))],
-  ["site.trouble", (site) => site.trouble ? cell("doubt", told(site.trouble))
+  ["site.trouble", (site) => site.trouble
+    ? h("td", {class: "probe"}, mark("doubt"), " ", told(site.trouble))
     : cell("", t("none")), (site) => site.trouble],
   ["site.taken", (site) => cell("", told(site.taken || "–")), (site) => site.taken],
 ];
@@ -355,10 +363,10 @@ export function serviceView(service, page) {
   const {current_move: now, last_move: last, appointment: due} = service;
   return h("article", {"data-key": service.name, "aria-labelledby": "service-name"},
            glance(service, page.wasAgo),
+           now && moveCard(now, t("move.now"), "move-now"),
            orders(service, page.session, page.wasAgo !== ""),
            due && h("p", {class: "note"}, t("due", word("movekind", due.kind), due.to,
                                             when(due.at), due.actor)),
-           now && moveCard(now, t("move.now"), "move-now"),
            h("div", {class: "pair"},
              h("div", {class: "stack"}, sites(service), records(service),
                !now && last && moveCard(last, t("move.last"), "move-last")),

@@ -62,6 +62,7 @@ export function listed(names) {
 export function span(seconds) {
   if (typeof seconds !== "number" || !Number.isFinite(seconds)) return "–";
   const [s, min, hours, days] = UNITS[language];
+  if (Number.isInteger(seconds) && seconds > 0 && seconds < 100) return seconds + s;
   if (seconds < 9.995) return seconds.toFixed(seconds < 0.9995 ? 2 : 1) + s;
   if (seconds < 100) return Math.round(seconds) + s;
   const whole = Math.round(seconds);
