@@ -161,6 +161,8 @@ def print_next_steps(quickstart):
   pointsman status --watch --config {config}
   pointsman explain im-api --config {config}
   pointsman history im-api --verify --config {config}
+  http://127.0.0.1:{port}/  in a browser on this host (or ssh -L {port}:127.0.0.1:{port}); to order
+    something log in with the token {quickstart.tokens['operator']}
   dig +short @{quickstart.bind.address} -p {quickstart.ports['dns']} api.example.test
   curl -H 'Authorization: Bearer {quickstart.tokens['viewer']}' \\
     http://127.0.0.1:{port}/api/v1/services

@@ -109,6 +109,11 @@ Result<void> Daemon::take_over(const MonitorConfig& fresh) {
     }
   }
   if (web_api_ && merged.web) web_api_->set_tokens(merged.web->tokens);
+  if (web_) {
+    if (const auto loaded = web_->reload_tls(); !loaded.ok()) {
+      log(LogLevel::kError, "certificates-refused", {{"reason", loaded.error().message}});
+    }
+  }
   config_ = merged;
   if (!seatings->empty()) preflights_->afresh();
   rounds_.hasten();

@@ -2,13 +2,15 @@
 
 import contextlib
 import json
+import pathlib
+import re
 import time
 
 import attacks
 from doors import TOKENS, WEB, Namespaces
-from servers import now, wait_until
+from servers import LabError, now, wait_until
 
-PORT, EVIL_PORT = 8780, 9999
+PORT, EVIL_PORT, PROXY_PORT = 8780, 9999, 8443
 PAGE = f"http://127.0.0.1:{PORT}/"
 EVIL = f"http://127.0.0.1:{EVIL_PORT}/evil.html"  # The same site to a browser, by its cookies.
 STRANGE = f"http://127.0.0.2:{EVIL_PORT}/evil.html"  # Another one.
@@ -126,6 +128,44 @@ def hundred_tabs(lab):
         if not 1 <= running <= 12:
             wrong.append(f"{running} event streams run; at most 12 shall")
     return wrong, f"{running} of {len(held)} event streams run, slowest answer {slowest:.2f} s"
+
+
+NGINX = """pid {folder}/nginx.pid;
+error_log stderr;
+events {{}}
+http {{
+  access_log off;
+  client_body_temp_path {folder}/body;
+  proxy_temp_path {folder}/proxy;
+  fastcgi_temp_path {folder}/fastcgi;
+  uwsgi_temp_path {folder}/uwsgi;
+  scgi_temp_path {folder}/scgi;
+{server}
+}}
+"""
+
+
+def start_proxy(lab):
+    """nginx with TLS before the page, set up as the manual says."""
+    manual = pathlib.Path(__file__).parents[2] / "docs/page.md"
+    server = re.search(r"```nginx\n(.*?)```", manual.read_text(), re.S)[1]
+    lab.monitor.run([lab.binaries / "pointsman", "certs", "issue", "monitor.example", "--dir",
+                     lab.folder / "certs"])
+    pair = lab.folder / "certs" / "monitor.example"
+    for found, ours in (("listen 443 ssl", f"listen {PROXY_PORT} ssl"),
+                        ("/etc/ssl/monitor.example.pem", f"{pair}.pem"),
+                        ("/etc/ssl/monitor.example.key", f"{pair}.key")):
+        if found not in server:
+            raise LabError(f"docs/page.md: the sample for nginx has no {found}")
+        server = server.replace(found, ours)
+    folder = lab.monitor.folder / "nginx"
+    folder.mkdir()
+    (folder / "nginx.conf").write_text(NGINX.format(folder=folder, server=server))
+    lab.monitor.spawn("nginx-before-the-page", ["/usr/sbin/nginx", "-c", folder / "nginx.conf",
+                                                "-g", "daemon off;"])
+    wait_until("nginx before the page", 10, lambda: "pointsman" in lab.monitor.run(
+        ["curl", "-sk", "-m", "1", "-H", f"Host: monitor.example:{PROXY_PORT}",
+         f"https://127.0.0.1:{PROXY_PORT}/"], check=False))
 
 
 def streams(connection):

@@ -197,9 +197,26 @@ class Trial:
         print(f"  {note}", flush=True)
         browser.wait_text("#main", *SITE_A_SERVES)
 
+    def proxy(self):
+        """Behind the manual's nginx with TLS: live, and a cookie that never leaves TLS."""
+        browser = self.browser
+        attack.start_proxy(self.lab)
+        browser.open(f"https://monitor.example:{attack.PROXY_PORT}/")
+        self.log_in("operator")
+        browser.wait_text("#main", *SITE_A_SERVES)
+        browser.wait_text("#top", "● live")
+        cookies = browser.do(lambda driver: driver.get_cookies())
+        kept = [(one["name"], one["secure"], one["httpOnly"], one["sameSite"]) for one in cookies]
+        self.must(kept == [("__Host-pointsman", True, True, "Strict")], f"cookies by TLS: {kept}")
+        told = browser.ask("POST", attack.PAUSE,
+                           {"x-pointsman-csrf": attack.secret_of(browser)}, '{"no": "member"}')
+        self.must(told["status"] == 400, f"an order through the proxy: {told}")
+        browser.open(attack.PAGE)
+
     def stale(self):
         """A daemon that stands still is never shown as live."""
         browser = self.browser
+        browser.wait_text("#main", *SITE_A_SERVES)
         self.lab.daemon.send(signal.SIGSTOP)
         try:
             took = browser.wait_text("#banners", "Not live: the monitor has not answered",
@@ -283,13 +300,14 @@ class Trial:
 
     def run(self, parts):
         lab = self.lab
-        lab.web, lab.tokens = {"listen": "127.0.0.1:8780"}, TOKENS
+        lab.web = {"listen": "127.0.0.1:8780", "hosts": ["127.0.0.1", "monitor.example"]}
+        lab.tokens = TOKENS
         lab.start_sites()
         lab.start_pointsman()
         lab.wait_steady()
         lab.wait_ready_to_move()
         self.browser = Browser(lab, "monitor", "page", flags=(
-            "--host-resolver-rules=MAP evil.example 127.0.0.1",))
+            "--host-resolver-rules=MAP *.example 127.0.0.1", "--ignore-certificate-errors"))
         try:
             self.browser.screen(DESKTOP)
             for name in parts:
@@ -309,8 +327,8 @@ class Trial:
         self.must(not any(one in text for one in secrets), "the daemon's log shows a secret")
 
 
-PARTS = ("login", "viewer", "operator", "words_of_others", "keyboard", "attacks", "stale", "api",
-         "switchover", "failover")
+PARTS = ("login", "viewer", "operator", "words_of_others", "keyboard", "attacks", "proxy", "stale",
+         "api", "switchover", "failover")
 
 
 def main():
@@ -318,9 +336,11 @@ def main():
     parser.add_argument("--bin", required=True, help="folder of the built programs")
     parser.add_argument("--shots", help="folder for pictures of every view")
     parser.add_argument("--keep", action="store_true", help="keep logs and say where")
-    parser.add_argument("parts", nargs="*", choices=(*PARTS, []), default=PARTS, metavar="PART",
+    parser.add_argument("parts", nargs="*", metavar="PART",
                         help=f"in this order: {', '.join(PARTS)}")
     options = parser.parse_args()
+    if not set(options.parts) <= set(PARTS):
+        parser.error(f"the parts are {', '.join(PARTS)}")
     Lab.keep_all = options.keep
     lacking = browsers.missing() + page_api.missing()
     if lacking:
@@ -333,7 +353,7 @@ def main():
     axe = fetch_axe(pathlib.Path(options.bin).resolve().parent / "lab-axe")
     with Lab(options.bin) as lab:
         trial = Trial(lab, axe, shots)
-        trial.run(options.parts)
+        trial.run(options.parts or PARTS)
         for sentence in trial.wrong:
             print(f"WRONG: {sentence}")
         lab.keep = lab.keep or bool(trial.wrong)
