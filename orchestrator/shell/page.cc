@@ -18,7 +18,7 @@ HttpReply asset_reply(const WebAsset& asset, const HttpCall& call) {
   reply.content_type = asset.type;
   reply.headers = {{"content-security-policy", kPolicy},
                    {"x-frame-options", "DENY"},
-                   {"referrer-policy", "no-referrer"},
+                   {"referrer-policy", "same-origin"},
                    {"cross-origin-opener-policy", "same-origin"},
                    {"cross-origin-resource-policy", "same-origin"},
                    {"cache-control", "no-cache"},  // Kept, and asked for anew: never an old page.

@@ -8,7 +8,8 @@ import {mark, readiness, serviceView, worst} from "/views.mjs";
 
 const LOOP_STILL_S = 5;
 const HISTORY_EACH_MS = 60_000;
-const HISTORY_LIMIT = 100;
+const HISTORY_PAUSE_MS = 2000;
+const HISTORY_LIMIT = 40;
 
 const top = document.getElementById("top");
 const banners = document.getElementById("banners");
@@ -19,7 +20,8 @@ const page = {
   session: null,       // {role, csrf}; null: not logged in.
   login: {problem: "", sending: false},
   state: null,         // As the API told it last.
-  history: {list: [], problem: "", at: 0, of: ""},
+  chosen: "",          // The service that is shown where the address names none.
+  history: {list: [], problem: "", at: 0, of: "", service: ""},
   announced: new Map(),
 };
 
@@ -46,9 +48,14 @@ function staleFor() {
 function selected() {
   const services = page.state?.services ?? [];
   const named = new URLSearchParams(location.hash.slice(1)).get("service");
+  const found = services.find((service) => service.name === named) ??
+                services.find((service) => service.name === page.chosen);
+  if (found) return found;
+  // The worst at first; after that nothing is taken from under a reader's eyes.
   const rank = {bad: 0, doubt: 1, good: 2};
-  return services.find((service) => service.name === named) ??
-         [...services].sort((a, b) => rank[worst(a)] - rank[worst(b)])[0];
+  const [first] = [...services].sort((a, b) => rank[worst(a)] - rank[worst(b)]);
+  page.chosen = first?.name ?? "";
+  return first;
 }
 
 // --- What is drawn.
@@ -175,15 +182,20 @@ function announce() {
 // --- History: asked for when something has changed, and now and then.
 
 async function refreshHistory() {
-  const of = JSON.stringify(page.state.services.map((service) => [
+  const service = selected();
+  if (!service) return;
+  const of = JSON.stringify([
     service.name, service.phase, service.held, service.epoch, service.current_move?.id,
-    service.last_move?.id, service.last_move?.outcome]));
+    service.last_move?.id, service.last_move?.outcome]);
   const now = performance.now();
   const kept = page.history;
-  if (of === kept.of && now - kept.at < HISTORY_EACH_MS) return;
+  const pause = of === kept.of ? HISTORY_EACH_MS : HISTORY_PAUSE_MS;
+  if (service.name === kept.service && now - kept.at < pause) return;
+  kept.service = service.name;
   kept.of = of;
   kept.at = now;
-  const {status, body, problem} = await call("GET", `/api/v1/history?limit=${HISTORY_LIMIT}`);
+  const asked = new URLSearchParams({service: service.name, limit: HISTORY_LIMIT});
+  const {status, body, problem} = await call("GET", `/api/v1/history?${asked}`);
   if (page.history !== kept || !page.session) return;
   if (status === 200) kept.list = body.history;
   kept.problem = status === 200 ? "" : problem;
@@ -199,7 +211,7 @@ function toLogin(problem) {
   setSecret(null);
   page.session = null;
   page.state = null;
-  page.history = {list: [], problem: "", at: 0, of: ""};
+  page.history = {list: [], problem: "", at: 0, of: "", service: ""};
   page.announced.clear();
   page.login = {problem, sending: false};
   redraw();
@@ -266,6 +278,7 @@ document.addEventListener("submit", (event) => {
 });
 addEventListener("hashchange", () => {
   redraw();
+  if (page.session && page.state) refreshHistory();
   main.focus();
 });
 

@@ -62,6 +62,7 @@ export const TEXTS = {
   "power.writable": ["{0} is writable", "{0} 可写"],
   "power.serves": ["{0} serves", "{0} 提供服务"],
   "power.no_agents": ["no agents: only DNS is moved", "没有代理：只切换 DNS"],
+  "power.serves_none": ["No site is known to serve", "没有已知提供服务的站点"],
   "power.none": ["No site is known to be writable", "没有已知可写的站点"],
   "power.both": ["BOTH sites say that they are writable", "两个站点都说自己可写"],
   "power.both_what": ["two sites may be taking writes: see troubles below and the runbook",
@@ -274,7 +275,7 @@ export const TEXTS = {
   "plan.follow": ["{0} becomes the standby of {1}", "{0} 成为 {1} 的备站点"],
   "pause.title": ["Pause {0}", "暂停 {0}"],
   "pause.what": ["No move is made by itself until you resume. Probing and vouching go on; a move that "
-                   + "is under way ends.",
+                   + "is under way is finished.",
                  "恢复之前不会自动切换。探测和担保继续；进行中的切换会走完。"],
   "pause.for": ["For how long", "多久"],
   "pause.ever": ["until resumed", "直到恢复"],

@@ -30,7 +30,7 @@ export function power(service) {
   if (!hasAgents(service)) {
     return service.published
       ? {tone: "good", text: t("power.serves", service.published), more: t("power.no_agents")}
-      : {tone: "bad", text: t("power.none"), more: t("power.no_agents")};
+      : {tone: "bad", text: t("power.serves_none"), more: t("power.no_agents")};
   }
   const writable = service.sites.filter((site) => site.writable === true);
   if (writable.length > 1) return {tone: "bad", text: t("power.both"), more: t("power.both_what")};
@@ -137,8 +137,9 @@ const SITE_ROWS = [
   ["site.role", (site) => site.agent === "down"
     ? cell("doubt", t("site.was", word("siterole", site.role)))
     : cell("", word("siterole", site.role))],
-  ["site.writable", (site) => typeof site.writable !== "boolean"
-    ? cell("doubt", t("unknown")) : cell("", site.writable ? h("b", {}, t("yes")) : t("no"))],
+  ["site.writable", (site) => site.agent === "none" ? cell("", "–")
+    : typeof site.writable !== "boolean" ? cell("doubt", t("unknown"))
+      : cell("", site.writable ? h("b", {}, t("yes")) : t("no"))],
   ["site.lease", (site) => cell("", site.lease_s <= 0 ? "–"
     : site.lone ? t("site.lone", span(site.lease_s)) : span(site.lease_s))],
   ["site.lag", (site) => cell("", span(site.lag_s))],

@@ -275,7 +275,7 @@ class Trial:
         lab.net.cut_site("site-b")
         began, seen, shot = now(), set(), False
         while now() - began < 40:
-            text = browser.text(".glance") + browser.text(".move.running")
+            text = browser.text("#main")
             seen |= {word for word in ("suspect", "A move is under way", "Under way", "Fence",
                                        "of at most", "preparing", "fencing", "promoting")
                      if word in text}
