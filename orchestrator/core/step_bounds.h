@@ -7,6 +7,7 @@
 namespace pointsman {
 
 inline constexpr Duration kPrepareWithin = 5s;
+inline constexpr Duration kCrownWithin = 5s;
 inline constexpr Duration kPromoteWithin = 60s;
 inline constexpr Duration kVerifyWithin = 60s;
 inline constexpr Duration kAgreeWithin = 5min;

@@ -10,8 +10,6 @@
 namespace pointsman {
 namespace {
 
-constexpr Duration kCrownWithin = 5s;
-
 bool primary_is(Turn& turn, SiteVerdict wanted) {
   if (planted(Plant::kAutomaticFailback) && turn.s.has_primary() && wanted == SiteVerdict::kDown &&
       turn.policy.sites.at(static_cast<std::size_t>(1 - turn.s.primary)).preferred) {

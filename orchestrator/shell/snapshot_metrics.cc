@@ -2,6 +2,7 @@
 #include <array>
 
 #include "orchestrator/shell/daemon_metrics.h"
+#include "orchestrator/shell/outlook.h"
 
 // What one snapshot says by itself.
 
@@ -51,12 +52,6 @@ std::vector<std::string> phases() {
 }
 
 double as_value(bool yes) { return yes ? 1 : 0; }
-
-Wanted automatic_move(const ServiceState& state) {
-  Wanted wanted;
-  wanted.to = state.has_primary() ? state.other(state.primary) : -1;
-  return wanted;
-}
 
 void put_gates(MetricsPage& page, const ServiceSnapshot& shot) {
   for (const Gate& gate : gates(shot.policy, shot.state, automatic_move(shot.state), shot.at)) {
@@ -124,10 +119,7 @@ void put_moves(MetricsPage& page, const ServiceSnapshot& shot) {
 }  // namespace
 
 bool ready_to_fail_over(const ServiceSnapshot& shot) {
-  if (!shot.state.has_primary() || shot.state.move) return false;
-  const auto all = gates(shot.policy, shot.state, automatic_move(shot.state), shot.at);
-  return std::all_of(all.begin(), all.end(),
-                     [](const Gate& gate) { return gate.open || gate.name == "witness"; });
+  return readiness(shot.policy, shot.state, shot.at).ready;
 }
 
 void put_snapshot(MetricsPage& page, const ServiceSnapshot& shot) {

@@ -144,6 +144,7 @@ def judge_reads(move):
     file.call("GET", "/api/v1/history/verify", view)
     file.call("GET", "/api/v1/moves/{id}", view, id=move)
     file.call("GET", "/api/v1/session", view)
+    file.judge("/metrics", "GET", ask("GET", "/metrics", view))
     file.judge("/", "GET", ask("GET", "/"))
     file.judge("/api/v1/openapi.json", "GET", ask("GET", "/api/v1/openapi.json"))
     file.call("GET", "/api/v1/services")  # 401

@@ -105,8 +105,11 @@ def rebinding(browser):
     return [] if "this host is not served here" in seen else [f"rebound name: {seen[:200]}"]
 
 
-def hundred_tabs(lab):
-    """A hundred streams from forty addresses: twelve run, and everything else is answered."""
+def hundred_tabs(lab, meanwhile):
+    """A hundred streams from forty addresses: twelve run, and everything else is answered.
+
+    `meanwhile()` is what a person does beside them.
+    """
     spaces = Namespaces(lab)
     view = attacks.Target("web", lab.daemon, ["127.0.0.2"],
                           lambda source: spaces.dial("monitor", WEB, source),
@@ -126,9 +129,11 @@ def hundred_tabs(lab):
             time.sleep(0.1)
         if slowest > 1.0:
             wrong.append("beside a hundred event streams the API is not answered within 1 s")
+        meanwhile()
         running = sum(streams(connection) for connection in held)
-        if not 1 <= running <= 12:
-            wrong.append(f"{running} event streams run; at most 12 shall")
+        # One that the listener cut to make room for others may be missing.
+        if not 10 <= running <= 12:
+            wrong.append(f"{running} event streams run; 12 shall")
     return wrong, f"{running} of {len(held)} event streams run, slowest answer {slowest:.2f} s"
 
 

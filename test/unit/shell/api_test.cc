@@ -65,7 +65,7 @@ struct Scene {
         executor({system_clock(), outside, book, {}, "monitor", [](const auto&, auto) {}}),
         loop({system_clock(), executor, book, saver, 0, 3, 1min, "monitor"}),
         api({system_clock(), loop, saver, executor, outside, "monitor", dry_run, {}, true, [] {
-               return std::string("# none\n");
+               return std::string("pointsman_test 1\n");
              }}) {
     std::filesystem::create_directory(folder);
     for (const char* name : {"a", "b", "c"}) loop.add(two_sites(name), std::nullopt);
