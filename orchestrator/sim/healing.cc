@@ -66,6 +66,10 @@ std::string World::unsettled(int service) {
     return zone.agrees(service, primary) ? "" : "DNS does not name the site in power";
   }
   if (!takes_writes(service, primary)) return fmt::format("site {} takes no writes", primary);
+  // keepalived that came back may still move it, and power after it.
+  if (policy(service).vip_silent > Duration::zero() && vip.has_left(service, primary)) {
+    return "the virtual address is not where power is, or has just come back";
+  }
   if (state->published >= 0 && state->published == primary && !zone.agrees(service, primary)) {
     return "DNS does not name the site in power";
   }
