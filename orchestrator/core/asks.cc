@@ -107,8 +107,9 @@ OperatorAnswer fail_back(Turn& turn, const OperatorAsked& asked) {
   OperatorAsked back = asked;
   back.to = preferred_site(turn.policy);
   if (back.to < 0) {
-    return refused("target", "no site of " + turn.policy.name + " is preferred: `pointsman " +
-                                 "switchover " + turn.policy.name + " --to SITE`");
+    return refused("target", "no site of " + turn.policy.name +
+                                 " is preferred: `pointsman switchover " + turn.policy.name +
+                                 " --to SITE`");
   }
   if (back.to == turn.s.primary) {
     return refused("target", turn.name(back.to) + ", the preferred site, is in power already");
