@@ -113,8 +113,8 @@ std::set<std::string> routes_in(const std::string& source) {
     routes.insert((*at)[1].str() + " " + (*at)[2].str());
   }
   // The orders are made in a loop.
-  for (const char* word : {"failover", "switchover", "failback", "rejoin", "adopt", "cancel", "pause",
-                           "resume", "ack"}) {
+  for (const char* word : {"failover", "switchover", "failback", "rejoin", "adopt", "cancel",
+                           "pause", "resume", "ack"}) {
     routes.insert(std::string("POST /api/v1/services/{service}/") + word);
   }
   return routes;
