@@ -2,6 +2,7 @@
 
 import base64
 import concurrent.futures
+import contextlib
 import os
 import pathlib
 import shutil
@@ -60,9 +61,11 @@ class Browser:
 
     def close(self):
         if self.driver is not None:
-            self.pool.submit(self.driver.quit).result(timeout=30)
+            with contextlib.suppress(concurrent.futures.TimeoutError):
+                self.pool.submit(self.driver.quit).result(timeout=30)
+            self.driver.service.process.kill()  # Where it did not end by itself.
             self.driver = None
-        self.pool.shutdown()
+        self.pool.shutdown(wait=False)
 
     def do(self, work):
         """`work(driver)` by the browser's thread."""

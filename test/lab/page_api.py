@@ -2,8 +2,10 @@
 
 import http.client
 import json
+import time
 
 from doors import TOKENS, WEB
+from servers import now
 
 try:
     import jsonschema
@@ -110,15 +112,27 @@ class Described:
         return answer[0], json.loads(answer[2])
 
 
-def events(count, token):
-    """The first events of a stream: [(name, JSON)]."""
+def events(count, token, within=25.0):
+    """The first events of a stream: [(name, JSON)]; where all seats are taken, of a later one."""
+    end = now() + within
+    answer = first_events(count, token)
+    while answer[0] == 503 and now() < end:  # Streams of before are noticed to be gone in a while.
+        time.sleep(0.5)
+        answer = first_events(count, token)
+    return answer
+
+
+def first_events(count, token):
     connection = http.client.HTTPConnection(*WEB, timeout=10)
     try:
         connection.request("GET", "/api/v1/events", headers={"Authorization": f"Bearer {token}"})
         answer = connection.getresponse()
         found, name = [], ""
-        while len(found) < count:
-            line = answer.readline().decode().rstrip("\n")
+        while answer.status == 200 and len(found) < count:
+            line = answer.readline().decode()
+            if not line:
+                break
+            line = line.rstrip("\n")
             if line.startswith("event: "):
                 name = line[7:]
             elif line.startswith("data: "):

@@ -106,7 +106,7 @@ def rebinding(browser):
 
 
 def hundred_tabs(lab, meanwhile):
-    """A hundred streams from forty addresses: twelve run, and everything else is answered.
+    """A hundred streams from 21 addresses: twelve run, and everything else is answered.
 
     `meanwhile()` is what a person does beside them.
     """
@@ -118,7 +118,9 @@ def hundred_tabs(lab, meanwhile):
     with contextlib.ExitStack() as stack:
         for number in range(100):
             with contextlib.suppress(OSError):
-                connection = spaces.dial("monitor", WEB, f"127.0.2.{number % 40 + 1}")
+                # Sixty from twenty addresses, then forty from one.
+                source = f"127.0.2.{number % 20 + 1}" if number < 60 else "127.0.3.1"
+                connection = spaces.dial("monitor", WEB, source)
                 stack.callback(connection.close)
                 connection.sendall(view.head("GET", "/api/v1/events"))
                 held.append(connection)
@@ -131,9 +133,9 @@ def hundred_tabs(lab, meanwhile):
             wrong.append("beside a hundred event streams the API is not answered within 1 s")
         meanwhile()
         running = sum(streams(connection) for connection in held)
-        # One that the listener cut to make room for others may be missing.
-        if not 10 <= running <= 12:
-            wrong.append(f"{running} event streams run; 12 shall")
+        # The listener may have cut one or two to make room for newcomers from elsewhere.
+        if not 8 <= running <= 12:
+            wrong.append(f"{running} event streams run; about 12 shall, and no more")
     return wrong, f"{running} of {len(held)} event streams run, slowest answer {slowest:.2f} s"
 
 

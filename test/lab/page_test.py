@@ -201,7 +201,7 @@ class Trial:
         self.wrong += attack.cross_site(browser, lab)
         self.wrong += attack.rebinding(browser)
         browser.open("about:blank")
-        time.sleep(2.5)  # Its streams are gone.
+        time.sleep(4)  # Its streams are gone.
 
         def without_a_stream():
             browser.open(attack.PAGE)
