@@ -12,7 +12,7 @@ WEB = ROOT / "orchestrator/web"
 # What views.mjs calls the words of names.cc.
 FAMILIES = {"kPhaseWords": "phasename", "kVerdictWords": "verdict", "kRoleWords": "siterole",
             "kStepWords": "stepstate", "kMoveWords": "movekind"}
-OUTCOMES = ("running", "done", "partial", "voided", "failed")
+OUTCOMES = ("running", "done", "partial", "voided", "failed", "refused")
 
 
 def texts_of(source):
@@ -53,6 +53,9 @@ def problems():
     moves = "".join((ROOT / f"orchestrator/core/{name}.cc").read_text()
                     for name in ("moves", "planned", "takings"))
     steps = set(re.findall(r'step_(?:running|done|failed)\(turn, "([^"]+)"', moves))
+    for source in (ROOT / "orchestrator/core").glob("*.cc"):
+        for found in re.findall(r"for \(const char\* name\s*:\s*\{([^}]*)\}", source.read_text()):
+            steps |= set(re.findall(r'"([^"]+)"', found))
     wanted.append(("step", sorted(steps)))
     for family, words in wanted:
         if not words:

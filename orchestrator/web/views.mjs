@@ -6,7 +6,8 @@ import {listed, span, t, when, word} from "/words.mjs";
 const GLYPH = {good: "●", doubt: "▲", bad: "■", dim: "○"};
 const STEP_TONE = {done: "good", failed: "bad", running: "doubt"};
 const VERDICT_TONE = {up: "good", down: "bad"};
-const OUTCOME_TONE = {done: "good", running: "doubt", partial: "doubt", failed: "bad"};
+const OUTCOME_TONE = {done: "good", running: "doubt", partial: "doubt", refused: "doubt",
+                      failed: "bad"};
 
 export function mark(tone) {
   return h("span", {class: `mark ${tone}`, "aria-hidden": "true"}, GLYPH[tone]);
@@ -361,10 +362,11 @@ function history(service, kept) {
 
 // All of one service. `page`: {session, history, wasAgo}; wasAgo is "" while the page is live.
 export function serviceView(service, page) {
-  const {current_move: now, last_move: last, appointment: due} = service;
+  const {current_move: now, last_move: last, appointment: due, rejoin: back} = service;
   return h("article", {"data-key": service.name, "aria-labelledby": "service-name"},
            glance(service, page.wasAgo),
            now && moveCard(now, t("move.now"), "move-now"),
+           back && back.outcome !== "done" && moveCard(back, t("move.back"), "move-back"),
            orders(service, page.session, page.wasAgo !== ""),
            due && h("p", {class: "note"}, t("due", word("movekind", due.kind), due.to,
                                             when(due.at), due.actor)),

@@ -188,6 +188,8 @@ def judge_orders(file):
                             (None, {}), (order, {"dryrun": True})):
             file.call("POST", base + kind, token, sent, **one)
         file.call("POST", base + kind, order, {"to": "site-a"}, service="nobody")
+    file.call("POST", base + "failback", order, {"dry_run": True}, **one)
+    file.call("POST", base + "rejoin", order, {"site": "nowhere"}, **one)
     file.call("POST", base + "pause", order, {"for": "30s", "reason": "a test"}, **one)
     file.call("POST", base + "resume", order, {}, **one)
     file.call("POST", "/api/v1/pause", order, {"reason": "a test"})
