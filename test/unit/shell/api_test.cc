@@ -113,9 +113,12 @@ std::set<std::string> routes_in(const std::string& source) {
     routes.insert((*at)[1].str() + " " + (*at)[2].str());
   }
   // The orders are made in a loop.
-  for (const char* word : {"failover", "switchover", "failback", "rejoin", "adopt", "cancel",
-                           "pause", "resume", "ack"}) {
-    routes.insert(std::string("POST /api/v1/services/{service}/") + word);
+  std::smatch loop;
+  REQUIRE(std::regex_search(source, loop, std::regex("const char\\* word : \\{([^}]*)\\}")));
+  const std::string words = loop[1].str();
+  const std::regex quoted("\"([^\"]+)\"");
+  for (std::sregex_iterator at(words.begin(), words.end(), quoted), end; at != end; ++at) {
+    routes.insert("POST /api/v1/services/{service}/" + (*at)[1].str());
   }
   return routes;
 }
