@@ -97,6 +97,7 @@ struct VipReport {
   bool holds = false;  // Else it stands by, is faulty or was stopped.
   Duration since{0};   // Age of that word.
   Duration heard{0};   // Since any of its scripts called: long when it is gone or hangs.
+  bool told = true;    // In this run of the agent; else the word is of a former one.
 };
 
 // A person's word that the other site is off, given at this site.

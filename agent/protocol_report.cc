@@ -295,7 +295,8 @@ Json to_json(const ServiceReport& report) {
   if (report.vip) {
     json.set("vip", Json::object({{"holds", report.vip->holds},
                                   {"since_ms", rounded_down(report.vip->since)},
-                                  {"heard_ms", rounded_up(report.vip->heard)}}));
+                                  {"heard_ms", rounded_up(report.vip->heard)},
+                                  {"told", report.vip->told}}));
   }
   if (report.prepare_refusal) {
     json.set("prepare_refusal", report.prepare_refusal->substr(0, kDetailMost / 4));
@@ -341,7 +342,8 @@ Result<ServiceReport> service_report_from(const Json& json) {
   }
   read_object(in, "vip", [&](Members& inner) {
     report.vip = VipReport{inner.flag("holds"), inner.duration("since_ms", 0s, kLongest),
-                           inner.duration("heard_ms", 0s, kLongest)};
+                           inner.duration("heard_ms", 0s, kLongest),
+                           !inner.has("told") || inner.flag("told")};
   });
   if (in.has("prepare_refusal")) report.prepare_refusal = in.text("prepare_refusal", kDetailMost);
   read_object(in, "catch_up", [&](Members& inner) {

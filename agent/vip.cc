@@ -47,6 +47,7 @@ VipWatch::VipWatch(std::optional<bool> holds, Instant now)
 
 bool VipWatch::heard(std::optional<bool> holds, Instant now) {
   heard_ = now;
+  if (holds) told_ = true;
   if (!holds || holds == holds_) return false;
   holds_ = holds;
   since_ = now;
@@ -56,7 +57,7 @@ bool VipWatch::heard(std::optional<bool> holds, Instant now) {
 std::optional<VipReport> VipWatch::report(Instant now) const {
   if (!holds_) return std::nullopt;
   return VipReport{*holds_, std::max(now - since_, Duration::zero()),
-                   std::max(now - heard_, Duration::zero())};
+                   std::max(now - heard_, Duration::zero()), told_};
 }
 
 std::string vip_unfit(const ServiceReport& report) {

@@ -31,6 +31,7 @@ class VipWatch {
   std::optional<bool> holds_;
   Instant since_;
   Instant heard_;
+  bool told_ = false;  // In this run.
 };
 
 // Why this site could not serve users behind the address; "" when it could. A primary must take

@@ -125,7 +125,8 @@ struct RejoinView {
 struct VipView {
   bool holds = false;
   Duration since{0};  // Age of that word.
-  Duration heard{0};  // Since its scripts last called.
+  Duration heard{0};  // Since its scripts last called, or its agent started.
+  bool told = true;   // By a script since then.
 };
 
 // What an agent said last. The shell makes it from the agent's report.

@@ -28,7 +28,9 @@ std::string reason_to_follow(Turn& turn) {
   const SiteView& here = turn.view(turn.s.primary);
   const SiteView& there = turn.view(other);
   if (!here.agent.vip || !there.agent.vip) return "";  // Not known is not gone.
-  if (!there.agent.vip->holds || is_silent(turn, there)) return "";
+  // What a former run of its agent was told may be long over.
+  const bool held_there = there.agent.vip->holds && there.agent.vip->told;
+  if (!held_there || is_silent(turn, there)) return "";
   if (!here.agent.vip->holds) {
     return fmt::format("{} gave the virtual address up, and {} holds it", turn.name(turn.s.primary),
                        turn.name(other));

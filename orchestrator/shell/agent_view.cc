@@ -100,7 +100,10 @@ AgentView view_of(const ServicePolicy& policy, const ServiceReport& report) {
   view.monitor_counter = report.monitor_counter;
   if (report.taken) view.taken = report.taken->by.actor + " (" + report.taken->by.reason + ")";
   view.prepare_refusal = report.prepare_refusal;
-  if (report.vip) view.vip = VipView{report.vip->holds, report.vip->since, report.vip->heard};
+  if (report.vip) {
+    const VipReport& vip = *report.vip;
+    view.vip = VipView{vip.holds, vip.since, vip.heard, vip.told};
+  }
   if (report.catch_up) {
     view.catch_up =
         CatchUpView{report.catch_up->move, report.catch_up->held, report.catch_up->missing};

@@ -62,7 +62,7 @@ ServiceReport full_report() {
   report.rejoin = RejoinReport{"m2",     "copying", true, "mysql: 0-101-4..7",   "", "/b/m2",
                                "3 rows", "mysql",   5,    std::uint64_t{1} << 40};
   report.host = "db1";
-  report.vip = VipReport{true, 5s, 1s};
+  report.vip = VipReport{true, 5s, 1s, false};
   report.taken = Taken{{53, "0000000000000053"}, {"sh", "root", "rack on fire", "now"}};
   return report;
 }

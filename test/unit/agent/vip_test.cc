@@ -105,6 +105,12 @@ TEST_CASE("a restarted agent goes on from what its former run was told") {
   const VipWatch watch(true, kNow);
   CHECK(watch.report(kNow + 10s)->holds);
   CHECK_EQ(watch.report(kNow + 10s)->heard, Duration(10s));
+  CHECK_FALSE(watch.report(kNow + 10s)->told);
+  VipWatch called(true, kNow);
+  called.heard(std::nullopt, kNow + 1s);
+  CHECK_FALSE(called.report(kNow + 1s)->told);
+  called.heard(true, kNow + 2s);
+  CHECK(called.report(kNow + 2s)->told);
   char folder[] = "/tmp/pm-vip-XXXXXX";
   REQUIRE(::mkdtemp(folder) != nullptr);
   CHECK_FALSE(vip_word_from(folder, "im-api").has_value());

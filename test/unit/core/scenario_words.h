@@ -11,6 +11,7 @@ namespace pointsman {
 inline void apply_vip(AgentView& view, const std::string& key, const std::string& value) {
   if (key == "vip") view.vip = VipView{value == "holds", 0s, 0s};
   if (key == "vip-since") view.vip->since = parse_duration(value).value_or(0s);
+  if (key == "vip-told") view.vip->told = value == "yes";
   if (key == "vip-heard") view.vip->heard = parse_duration(value).value_or(0s);
 }
 
