@@ -23,6 +23,15 @@ namespace pointsman {
 // How long a site stays open on a person's word alone; a monitor that adopts it ends that.
 inline constexpr Duration kTakenLease = 24h;
 
+// The stores of this site are to be replaced by a copy of the site in power's; `spoiled` once they
+// may have been touched: until that has ended they come to no power.
+struct ReseedRecord {
+  Reign reign;
+  std::string move;
+  bool spoiled = false;
+  std::string bundle;  // Where what only they held was written down.
+};
+
 // What must survive a crash.
 struct GuardRecord {
   Role role = Role::kNone;
@@ -39,15 +48,7 @@ struct GuardRecord {
   Duration lease = 3s;            // As the monitor last told it: what we vouch with.
   std::uint64_t monitor_counter = 0;
   std::optional<Taken> taken;  // By a person's word, and not adopted by a monitor yet.
-  // The stores of this site are to be replaced by a copy of the site in power's; `spoiled` once
-  // they may have been touched: until that has ended they come to no power.
-  struct Reseed {
-    Reign reign;
-    std::string move;
-    bool spoiled = false;
-    std::string bundle;  // Where what only they held was written down.
-  };
-  std::optional<Reseed> reseed;
+  std::optional<ReseedRecord> reseed;
   bool units_owed = false;  // Stopped by us: to be started when this site comes to power.
 
   Json to_json() const;

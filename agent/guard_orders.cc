@@ -320,7 +320,7 @@ Verdict Guard::survey(const Order& order) const {
 
 Verdict Guard::reseed(const Order& order) {
   if (Verdict fit = survey(order); !fit.accepted) return fit;
-  std::optional<GuardRecord::Reseed>& job = record_.reseed;
+  std::optional<ReseedRecord>& job = record_.reseed;
   if (job && job->move == order.move && job->reign == order.reign &&
       record_.role == Role::kFenced) {
     return already("its stores are being replaced");
@@ -335,7 +335,7 @@ Verdict Guard::reseed(const Order& order) {
 }
 
 Verdict Guard::on_spoil(const std::string& move, const std::string& bundle) {
-  std::optional<GuardRecord::Reseed>& job = record_.reseed;
+  std::optional<ReseedRecord>& job = record_.reseed;
   if (!job || job->move != move || record_.role != Role::kFenced || record_.prepared ||
       job->reign != record_.reign || record_.power == site_) {
     return refused("this site is no longer to be replaced by that order");

@@ -79,7 +79,7 @@ Result<GuardRecord> GuardRecord::from_json(const Json& json) {
   }
   if (in.has("reseed")) {
     Members inner(*in.raw("reseed"), "record.reseed", Absent::kRefused);
-    Reseed reseed;
+    ReseedRecord reseed;
     reseed.reign = inner.reign("reign");
     reseed.move = inner.text("move", 64);
     reseed.spoiled = inner.flag("spoiled");
