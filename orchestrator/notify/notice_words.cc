@@ -8,7 +8,7 @@
 namespace pointsman {
 namespace {
 
-constexpr std::array<RuleWords, 27> kRules{{
+constexpr std::array<RuleWords, 29> kRules{{
     {"move-ended",
      false,
      true,
