@@ -8,6 +8,8 @@ namespace pointsman {
 namespace {
 
 constexpr std::array kRows{
+    Transition{Phase::kUnadopted, Trigger::kRestored, Phase::kUnadopted, "disowned-adopting",
+               "this monitor was restored: an older state of it finishes no adoption"},
     Transition{Phase::kUnadopted, Trigger::kAdoptable, Phase::kPromoting, "adopt-first-run",
                "one site takes writes, the other follows it, and the record names it"},
     Transition{Phase::kUnadopted, Trigger::kPowerFree, Phase::kPromoting, "adopt-by-order",

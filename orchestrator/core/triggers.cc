@@ -250,7 +250,7 @@ bool holds(Trigger trigger, Turn& turn) {
     case Trigger::kVerifyLate:
       return in_phase >= (turn.s.phase == Phase::kVerifying ? kVerifyWithin : kAgreeWithin);
     case Trigger::kUndoneReigns: return undone_reigns(turn);
-    case Trigger::kRestored: return older_move(turn);
+    case Trigger::kRestored: return turn.s.move && older_move(turn);
     case Trigger::kCrownLost: return crown_lost(turn);
     case Trigger::kNewSiteDown: return new_site_down(turn);
     case Trigger::kDisowned: return !turn.s.move && turn.policy.agents && disowned(turn);

@@ -15,7 +15,7 @@ bool has_vip(const Turn& turn) {
   return turn.policy.vip_silent > Duration::zero() && turn.policy.agents && turn.s.has_primary();
 }
 
-// keepalived there was not heard of: it is gone, or hangs.
+// keepalived there was not heard of, or we do not know it any more.
 bool is_silent(const Turn& turn, const SiteView& view) {
   return view.agent.vip->heard + (turn.now - view.agent_at) > turn.policy.vip_silent;
 }
@@ -35,7 +35,8 @@ std::string reason_to_follow(Turn& turn) {
     return fmt::format("{} gave the virtual address up, and {} holds it", turn.name(turn.s.primary),
                        turn.name(other));
   }
-  if (!is_silent(turn, here)) return "";
+  // By its agent's own account: that we do not hear the agent says nothing of keepalived.
+  if (here.agent.vip->heard <= turn.policy.vip_silent) return "";
   return fmt::format("{} holds the virtual address, and keepalived of {} is gone or hangs",
                      turn.name(other), turn.name(turn.s.primary));
 }

@@ -23,6 +23,12 @@ const std::set<Phase> kMoving{Phase::kPreparing, Phase::kFencing, Phase::kCatchi
                               Phase::kPromoting, Phase::kStuck,   Phase::kVerifying,
                               Phase::kPublishing};
 
+const std::set<Phase> kMovingOrAdopting = [] {
+  std::set<Phase> all = kMoving;
+  all.insert(Phase::kUnadopted);
+  return all;
+}();
+
 std::vector<Meaning> meanings() {
   using P = Phase;
   return {
@@ -50,7 +56,7 @@ std::vector<Meaning> meanings() {
       {Trigger::kCancelledAfterFence, {P::kPreparing}, "elsewhere a fence has left in any case"},
       {Trigger::kPrimaryBack, {P::kPreparing}, "the standby has agreed, or no fence has left"},
       {Trigger::kUndoneReigns, {P::kPromoting, P::kStuck}, "nothing is being undone"},
-      {Trigger::kRestored, kMoving, "without a move, disowned says the same"},
+      {Trigger::kRestored, kMovingOrAdopting, "without a move, disowned says the same"},
       {Trigger::kAppointed, {P::kSteady}, "in doubt or in a move it waits, and is told missed"},
       {Trigger::kPositionsTold, {P::kFencing}, "asked for in this phase alone"},
       {Trigger::kCaughtUp, {P::kCatchingUp}, "nobody has to catch up"},
