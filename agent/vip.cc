@@ -1,6 +1,7 @@
 #include "agent/vip.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/file.h"
 
@@ -43,7 +44,7 @@ std::string probe_unfit(const ServiceReport& report) {
 }  // namespace
 
 VipWatch::VipWatch(std::optional<bool> holds, Instant now)
-    : holds_(holds), since_(now), heard_(now) {}
+    : holds_(holds), since_(now), heard_(now), asked_(now) {}
 
 bool VipWatch::heard(std::optional<bool> holds, Instant now) {
   heard_ = now;
@@ -54,7 +55,9 @@ bool VipWatch::heard(std::optional<bool> holds, Instant now) {
   return true;
 }
 
-std::optional<VipReport> VipWatch::report(Instant now) const {
+std::optional<VipReport> VipWatch::report(Instant now) {
+  const Duration pause = now - std::exchange(asked_, now);
+  if (pause > kPauseMost) heard_ = std::min(heard_ + pause, now);
   if (!holds_) return std::nullopt;
   return VipReport{*holds_, std::max(now - since_, Duration::zero()),
                    std::max(now - heard_, Duration::zero()), told_};

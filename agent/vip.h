@@ -24,13 +24,17 @@ class VipWatch {
 
   bool holds() const { return holds_.value_or(false); }
 
-  // Unset while nothing was ever told.
-  std::optional<VipReport> report(Instant now) const;
+  // Unset while nothing was ever told. Asked at each poll; after a longer pause of these this agent
+  // may have been frozen, and could not have heard anybody: that time does not count as silence.
+  std::optional<VipReport> report(Instant now);
 
  private:
+  static constexpr Duration kPauseMost = 5s;
+
   std::optional<bool> holds_;
   Instant since_;
   Instant heard_;
+  Instant asked_;
   bool told_ = false;  // In this run.
 };
 

@@ -30,7 +30,7 @@ void begin_ordered(Turn& turn, Move move) {
   if (crowning) {
     pass_crown(turn, std::move(move));
   } else {
-    end_move(turn, "partial", "another move was ordered by " + move.actor);
+    leave_early(turn, "another move was ordered by " + move.actor);
     begin_move(turn, std::move(move));
   }
   step_running(turn, "prepare");
@@ -95,7 +95,7 @@ OperatorAnswer switch_over(Turn& turn, const OperatorAsked& asked) {
   if (later) return appoint(turn, asked, to, failback);
   const Refusal early = failback ? unsettled(turn.policy, turn.s, to, turn.now) : std::nullopt;
   if (early) return refused("stable", *early);
-  end_move(turn, "partial", "another move was ordered by " + asked.actor);
+  leave_early(turn, "another move was ordered by " + asked.actor);
   turn.enter(Phase::kPreparing);
   begin_switchover(turn, wanted, asked.actor,
                    asked.reason.empty() ? "ordered by " + asked.actor : asked.reason);

@@ -145,6 +145,13 @@ void end_move(Turn& turn, std::string outcome, std::string reason, bool tell) {
   turn.s.move.reset();
 }
 
+void leave_early(Turn& turn, std::string reason) {
+  if (!turn.s.move) return;
+  // Whatever comes next may be undone: the record shall name the site in power by then.
+  if (turn.s.move->kind != MoveKind::kAdopt || turn.s.publish) begin_publish(turn, turn.s.primary);
+  end_move(turn, "partial", std::move(reason));
+}
+
 void pass_crown(Turn& turn, Move move) {
   end_move(turn, "voided", move.reason);
   begin_move(turn, std::move(move));

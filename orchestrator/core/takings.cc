@@ -205,7 +205,7 @@ void take(const Transition& row, Turn& turn) {
   }
   if (is(row, "done")) finish(turn, true);
   if (is(row, "partial")) finish(turn, false);
-  if (row.on == Trigger::kNewSiteDown) end_move(turn, "partial", row.why);
+  if (row.on == Trigger::kNewSiteDown) leave_early(turn, row.why);
   if (from == Phase::kPreparing && row.to == Phase::kSteady) end_unprepared(turn, row);
   if (row.to == Phase::kStuck) {
     turn.tell(NoticeLevel::kUrgent, "stuck",

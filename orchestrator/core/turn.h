@@ -75,6 +75,8 @@ void begin_move(Turn& turn, Move move);
 void end_move(Turn& turn, std::string outcome, std::string reason, bool tell = true);
 void begin_publish(Turn& turn, int to);
 void begin_fence(Turn& turn, int site);
+// Ends a move whose site is in power and has only to be seen or named yet; that goes on beside.
+void leave_early(Turn& turn, std::string reason);
 // Ends the crowning of a site and begins `move` to the other in its place.
 void pass_crown(Turn& turn, Move move);
 std::uint64_t next_number(Turn& turn, std::uint64_t least_gap);

@@ -63,6 +63,9 @@ std::string World::unsettled(int service) {
   if (state->hold.on) return "held";
   if (zone.is_foreign(service)) return "a record holds a human's value";
   if (!policy(service).agents) {
+    // A monitor that lost its memory half way knows what the record named when it began anew; a
+    // write of before that is applied late is told as a drift, and is a person's to settle.
+    if (setting.forgetful) return "";
     return zone.agrees(service, primary) ? "" : "DNS does not name the site in power";
   }
   if (!takes_writes(service, primary)) return fmt::format("site {} takes no writes", primary);

@@ -73,6 +73,7 @@ class Oracles {
     MoveKind kind = MoveKind::kAdopt;  // Of the move that is on, or was last.
     // The latest planned move: its number, and where it leads.
     std::uint64_t planned = 0;
+    std::uint64_t failover = 0;  // Number of the latest.
     int planned_to = -1;
     Instant trigger{0};
     Phase phase = Phase::kUnadopted;

@@ -62,6 +62,7 @@ void Oracles::on_decision(int service, const ServiceState& next, const Consequen
   note_vouch(service, decision.vouch);
   if (!next.move) return;
   s.kind = next.move->kind;
+  if (s.kind == MoveKind::kFailover) s.failover = next.move->reign.epoch;
   if (s.kind == MoveKind::kSwitchover) {
     s.planned = next.move->reign.epoch;
     s.planned_to = next.move->to;

@@ -44,14 +44,21 @@ function longestTtl(service) {
   return Math.max(0, ...servers.map((server) => server.ttl ?? 0));
 }
 
+// A plan has the steps that write; what comes between is a step of the move too.
+function namesOfSteps(plan) {
+  const after = {"fence": ["catch up"], "publish": ["verify"]};
+  return [...new Set(plan.steps.flatMap((step) => [step.name, ...(after[step.name] ?? [])]))];
+}
+
 function planSteps(plan) {
-  return h("ol", {class: "plan"}, plan.steps.map((step) => {
-    const key = `plan.${step.name}`;
+  return h("ol", {class: "plan"}, namesOfSteps(plan).map((name) => {
+    const key = `plan.${name}`;
     const means = t(key, plan.from, plan.to);
+    const step = plan.steps.find((one) => one.name === name);
     return h("li", {},
-             h("b", {}, word("step", step.name)), means === key ? "" : ` ${means}`,
-             step.state === "failed" && h("span", {class: "problem"}, " ", mark("bad"), " ",
-                                          t("switch.step_fails", step.detail)));
+             h("b", {}, word("step", name)), means === key ? "" : ` ${means}`,
+             step?.state === "failed" && h("span", {class: "problem"}, " ", mark("bad"), " ",
+                                           t("switch.step_fails", step.detail)));
   }));
 }
 
