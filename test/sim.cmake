@@ -1,11 +1,11 @@
 # The simulator: fixed seeds, fresh ones (the run prints them), and the same trace twice. As many as
 # four minutes allow on two cores (about 14,000 on a quick host, 4,000 on a slow one); nothing that
 # measures time runs beside them.
-add_test(NAME sim-fixed COMMAND pointsman-sim --seeds 1..20000 --minutes 15 --jobs 2 --within 180)
+add_test(NAME sim-fixed COMMAND pointsman-sim --seeds 1..20000 --minutes 15 --jobs 2 --within 150)
 set_tests_properties(sim-fixed PROPERTIES LABELS sim TIMEOUT 900 PROCESSORS 4)
 
 add_test(NAME sim-fresh COMMAND pointsman-sim --fresh --seeds 1..100000 --minutes 15 --jobs 2
-         --within 60 --shrink)
+         --within 45 --shrink)
 set_tests_properties(sim-fresh PROPERTIES LABELS sim TIMEOUT 900 PROCESSORS 4)
 add_test(NAME sim-fresh-long COMMAND pointsman-sim --fresh --seeds 1..1000000 --minutes 15 --jobs 2
          --within 3600 --shrink)

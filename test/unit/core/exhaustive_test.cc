@@ -14,6 +14,19 @@ using namespace pointsman;
 
 namespace {
 
+// Sanitizers look at each step, and need no such many; what is met in all is asked without them.
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define PM_SANITIZED 1
+#endif
+#endif
+#ifdef PM_SANITIZED
+constexpr unsigned kCourses = 30;
+#else
+constexpr unsigned kCourses = 200;
+#endif
+constexpr bool kAll = kCourses == 200;
+
 constexpr std::size_t kEvents = std::variant_size_v<decltype(Event::what)>;
 
 ServicePolicy policy_of(unsigned shape) {
@@ -394,7 +407,7 @@ void Course::go(const Event& event) {
 TEST_CASE("every event in every phase leads to a decision that can be obeyed") {
   met.clear();
   fired.clear();
-  for (unsigned seed = 1; seed <= 200; ++seed) {
+  for (unsigned seed = 1; seed <= kCourses; ++seed) {
     CAPTURE(seed);
     Course course(seed);
     for (int k = 0; k < 1200; ++k) {
@@ -403,6 +416,7 @@ TEST_CASE("every event in every phase leads to a decision that can be obeyed") {
       course.go(course.draw());
     }
   }
+  if (!kAll) return;
   for (int phase = 0; phase < kPhases; ++phase) {
     for (std::size_t event = 0; event < kEvents; ++event) {
       CAPTURE(std::string(to_string(static_cast<Phase>(phase))));
