@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "orchestrator/shell/publisher.h"
 #include "orchestrator/sim/world.h"
@@ -160,6 +161,8 @@ void Oracles::on_follow(int service, int site) {
 void Oracles::check_losses(int service, int site) {
   Service& s = of(service);
   if (s.kind != MoveKind::kFailover || s.trigger == Instant{0} || s.automatic.empty()) return;
+  const GuardRecord& disk = world_.sites.at(static_cast<std::size_t>(site)).disk(service);
+  if (std::exchange(s.losses_judged, disk.reign.epoch) == disk.reign.epoch) return;
   const ServicePolicy& policy = world_.policy(service);
   const Duration allowed =
       at_most(policy.max_lag + 2 * policy.interval + 3 * policy.poll_interval() +
@@ -194,8 +197,7 @@ void Oracles::on_publish(const Change& change) {
   const auto mark = parse_mark(change.mark);
   if (!mark) return world_.fail("S7", "a write without a mark");
   const bool of_failover = s.kind == MoveKind::kFailover && s.failover == mark->reign.epoch;
-  if (world_.policy(service).agents && of_failover &&
-      !s.consented.contains(mark->reign.epoch)) {
+  if (world_.policy(service).agents && of_failover && !s.consented.contains(mark->reign.epoch)) {
     world_.fail("S8",
                 fmt::format("reign {} is published before anybody consented", mark->reign.epoch));
   }

@@ -73,7 +73,8 @@ class Oracles {
     MoveKind kind = MoveKind::kAdopt;  // Of the move that is on, or was last.
     // The latest planned move: its number, and where it leads.
     std::uint64_t planned = 0;
-    std::uint64_t failover = 0;  // Number of the latest.
+    std::uint64_t failover = 0;       // Number of the latest.
+    std::uint64_t losses_judged = 0;  // Of this number: one that opens again loses no more.
     int planned_to = -1;
     Instant trigger{0};
     Phase phase = Phase::kUnadopted;
