@@ -67,7 +67,10 @@ bool SimSite::fence_read_back(int service) const {
 }
 
 ServiceReport SimSite::noted(std::size_t k, ServiceReport report) {
-  if (report.lease_rest > Duration::zero()) lease_end_[k] = clock().now() + report.lease_rest;
+  const Instant now = clock().now();
+  // One that slept, say, ends its lease itself.
+  lease_end_[k] =
+      report.lease_rest > Duration::zero() ? now + report.lease_rest : std::min(lease_end_[k], now);
   return report;
 }
 
