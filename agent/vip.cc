@@ -44,7 +44,7 @@ std::string probe_unfit(const ServiceReport& report) {
 }  // namespace
 
 VipWatch::VipWatch(std::optional<bool> holds, Instant now)
-    : holds_(holds), since_(now), heard_(now), asked_(now) {}
+    : holds_(holds), since_(now), heard_(now), polled_(now) {}
 
 bool VipWatch::heard(std::optional<bool> holds, Instant now) {
   heard_ = now;
@@ -55,9 +55,12 @@ bool VipWatch::heard(std::optional<bool> holds, Instant now) {
   return true;
 }
 
-std::optional<VipReport> VipWatch::report(Instant now) {
-  const Duration pause = now - std::exchange(asked_, now);
+void VipWatch::polled(Instant now) {
+  const Duration pause = now - std::exchange(polled_, now);
   if (pause > kPauseMost) heard_ = std::min(heard_ + pause, now);
+}
+
+std::optional<VipReport> VipWatch::report(Instant now) const {
   if (!holds_) return std::nullopt;
   return VipReport{*holds_, std::max(now - since_, Duration::zero()),
                    std::max(now - heard_, Duration::zero()), told_};

@@ -98,7 +98,9 @@ void Oracles::on_automatic(int service, bool by_vip, const ServiceState& next) {
   }
   if (by_vip) {
     of(service).trigger = now();
-    if (!world_.vip.has_left(service, from)) {
+    // An agent that just woke may still tell of its keepalived as of one that was silent.
+    const bool woke = world_.site_host(from).frozen_until >= now() - at_most(policy.lease) - 4s;
+    if (!world_.vip.has_left(service, from) && !woke) {
       world_.fail("S9", "follows a virtual address that has not moved");
     }
   } else {
