@@ -47,7 +47,6 @@ ServiceReport ServiceRunner::on_monitor_poll(const PollRequest& request, const S
   bool news = false;
   std::unique_lock lock(mutex_);
   const Instant now = parts_.clock->now();
-  vip_.polled(now);
   if (guard_.in_sequence(request.sender, request.run, request.sequence)) {
     if (poll.vouch) {
       const Verdict verdict = guard_.on_monitor_vouch(*poll.vouch, request.run, now);
@@ -84,7 +83,6 @@ ServiceReport ServiceRunner::on_peer_poll(const PollRequest& request, const Serv
   {
     const std::lock_guard lock(mutex_);
     const Instant now = parts_.clock->now();
-    vip_.polled(now);
     if (guard_.in_sequence(request.sender, request.run, request.sequence)) {
       if (poll.own) learned = take_report(*poll.own, false).save;
       if (poll.vouch) {

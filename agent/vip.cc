@@ -1,7 +1,6 @@
 #include "agent/vip.h"
 
 #include <algorithm>
-#include <utility>
 
 #include "base/file.h"
 
@@ -44,7 +43,7 @@ std::string probe_unfit(const ServiceReport& report) {
 }  // namespace
 
 VipWatch::VipWatch(std::optional<bool> holds, Instant now)
-    : holds_(holds), since_(now), heard_(now), polled_(now) {}
+    : holds_(holds), since_(now), heard_(now) {}
 
 bool VipWatch::heard(std::optional<bool> holds, Instant now) {
   heard_ = now;
@@ -53,11 +52,6 @@ bool VipWatch::heard(std::optional<bool> holds, Instant now) {
   holds_ = holds;
   since_ = now;
   return true;
-}
-
-void VipWatch::polled(Instant now) {
-  const Duration pause = now - std::exchange(polled_, now);
-  if (pause > kPauseMost) heard_ = std::min(heard_ + pause, now);
 }
 
 std::optional<VipReport> VipWatch::report(Instant now) const {

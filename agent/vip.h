@@ -24,20 +24,13 @@ class VipWatch {
 
   bool holds() const { return holds_.value_or(false); }
 
-  // Somebody polled. After a longer pause of these this agent may have been frozen, and could not
-  // have heard anybody: that time does not count as silence.
-  void polled(Instant now);
-
   // Unset while nothing was ever told.
   std::optional<VipReport> report(Instant now) const;
 
  private:
-  static constexpr Duration kPauseMost = 5s;
-
   std::optional<bool> holds_;
   Instant since_;
   Instant heard_;
-  Instant polled_;
   bool told_ = false;  // In this run.
 };
 

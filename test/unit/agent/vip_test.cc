@@ -123,18 +123,6 @@ TEST_CASE("a restarted agent goes on from what its former run was told") {
   std::filesystem::remove_all(folder);
 }
 
-TEST_CASE("an agent that was frozen heard nobody, and nobody was silent") {
-  VipWatch watch(true, kNow);
-  watch.heard(true, kNow + 1s);
-  watch.polled(kNow + 2s);
-  CHECK_EQ(watch.report(kNow + 2s)->heard, Duration(1s));
-  CHECK_EQ(watch.report(kNow + 40s)->heard, Duration(39s));
-  watch.polled(kNow + 40s);
-  CHECK_EQ(watch.report(kNow + 40s)->heard, Duration(1s));
-  watch.polled(kNow + 42s);
-  CHECK_EQ(watch.report(kNow + 42s)->heard, Duration(3s));
-}
-
 TEST_CASE("worth: fenced at once nothing, in power more only when an election is over") {
   VipWorth worth;
   CHECK_EQ(worth.now(Role::kStandby, kNow, false), 0);
