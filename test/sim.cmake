@@ -5,7 +5,7 @@ add_test(NAME sim-fixed COMMAND pointsman-sim --seeds 1..20000 --minutes 15 --jo
 set_tests_properties(sim-fixed PROPERTIES LABELS sim TIMEOUT 900 PROCESSORS 4)
 
 add_test(NAME sim-fresh COMMAND pointsman-sim --fresh --seeds 1..100000 --minutes 15 --jobs 2
-         --within 45 --shrink)
+         --within 10 --shrink)
 set_tests_properties(sim-fresh PROPERTIES LABELS sim TIMEOUT 900 PROCESSORS 4)
 add_test(NAME sim-fresh-long COMMAND pointsman-sim --fresh --seeds 1..1000000 --minutes 15 --jobs 2
          --within 3600 --shrink)
