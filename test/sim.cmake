@@ -1,7 +1,7 @@
 # The simulator: fixed seeds, fresh ones (the run prints them), and the same trace twice. As many as
 # three minutes allow on two cores (about 7,500 on a quick host, 3,000 on a slow one); nothing that
 # measures time runs beside them.
-add_test(NAME sim-fixed COMMAND pointsman-sim --seeds 1..20000 --minutes 15 --jobs 2 --within 150)
+add_test(NAME sim-fixed COMMAND pointsman-sim --seeds 1..20000 --minutes 15 --jobs 2 --within 120)
 set_tests_properties(sim-fixed PROPERTIES LABELS sim TIMEOUT 900 PROCESSORS 4)
 
 add_test(NAME sim-fresh COMMAND pointsman-sim --fresh --seeds 1..100000 --minutes 15 --jobs 2
