@@ -21,6 +21,19 @@ bool is_of_rejoin(Verb verb) { return verb == Verb::kSurvey || verb == Verb::kRe
 }  // namespace
 
 // Under the lock, like all that follows.
+RejoinTask ServiceRunner::rejoin_task(const Order& order) const {
+  RejoinTask task;
+  task.move = order.move;
+  task.reign = order.reign;
+  task.power = order.power;
+  task.sources = sources_;
+  if (const auto& job = guard_.record().reseed; job && job->spoiled) {
+    task.spoiled = true;
+    task.bundle = job->bundle;
+  }
+  return task;
+}
+
 void ServiceRunner::begin_rejoin(const Order& order, Verdict& verdict) {
   if (!verdict.accepted) return;
   if (!is_of_rejoin(order.verb)) {
@@ -35,16 +48,8 @@ void ServiceRunner::begin_rejoin(const Order& order, Verdict& verdict) {
     verdict.reason = "this agent brings no store back";
     return;
   }
-  RejoinTask task;
+  RejoinTask task = rejoin_task(order);
   task.reseed = order.verb == Verb::kReseed;
-  task.move = order.move;
-  task.reign = order.reign;
-  task.power = order.power;
-  task.sources = sources_;
-  if (const auto& job = guard_.record().reseed; job && job->spoiled) {
-    task.spoiled = true;
-    task.bundle = job->bundle;
-  }
   task.may_spoil = [this, move = order.move](const std::string& bundle) -> Result<void> {
     const std::lock_guard lock(mutex_);
     const Verdict told = change([&](Guard& guard) { return guard.on_spoil(move, bundle); });
@@ -97,16 +102,8 @@ OrderReply ServiceRunner::rehearse_survey(const Order& order, Verdict verdict) {
   }
   const auto& known = reply.report.rejoin;
   if (!known || known->move != order.move) {
-    RejoinTask task;
+    RejoinTask task = rejoin_task(order);
     task.dry = true;
-    task.move = order.move;
-    task.reign = order.reign;
-    task.power = order.power;
-    task.sources = sources_;
-    if (const auto& job = guard_.record().reseed; job && job->spoiled) {
-      task.spoiled = true;
-      task.bundle = job->bundle;
-    }
     const std::string refusal = parts_.rejoiner->begin(std::move(task));
     reply.reason = refusal.empty() ? "surveying" : refusal;
     return reply;

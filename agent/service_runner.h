@@ -151,6 +151,7 @@ class ServiceRunner {
   bool finish_take(Instant now);
   // The way back (service_rejoin.cc).
   void begin_rejoin(const Order& order, Verdict& verdict);
+  RejoinTask rejoin_task(const Order& order) const;  // What both kinds of it have in common.
   void stop_rejoin(const std::string& why);
   void fill_rejoin(ServiceReport& report);
   std::string rejoin_trouble();

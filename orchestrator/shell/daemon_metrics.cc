@@ -41,8 +41,6 @@ constexpr Metric kNotices{"pointsman_notices_total", "Notices, by what became of
 
 constexpr std::size_t kServersMost = 16;  // Of one record: as many names as a zone has, and more.
 
-double as_value(bool yes) { return yes ? 1 : 0; }
-
 MetricLabels joined(MetricLabels labels, const MetricLabels& more) {
   labels.insert(labels.end(), more.begin(), more.end());
   return labels;

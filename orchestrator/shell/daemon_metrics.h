@@ -17,6 +17,8 @@
 
 namespace pointsman {
 
+inline double as_value(bool yes) { return yes ? 1 : 0; }
+
 // Notices by what became of them, as whoever sends them counts.
 struct NoticeCount {
   std::string channel;  // The name of its [[notify]].

@@ -51,8 +51,6 @@ std::vector<std::string> phases() {
   return all;
 }
 
-double as_value(bool yes) { return yes ? 1 : 0; }
-
 void put_gates(MetricsPage& page, const ServiceSnapshot& shot) {
   for (const Gate& gate : gates(shot.policy, shot.state, automatic_move(shot.state), shot.at)) {
     page.gauge(kGate, {{"service", shot.policy.name}, {"gate", gate.name}}, as_value(gate.open));
